@@ -1,0 +1,10 @@
+#ifndef MADPO_DATA_PAIRS_H
+#define MADPO_DATA_PAIRS_H
+/* Inside view of madpo/pairs.h: writing. */
+#include "madpo/pairs.h"
+
+/* One pair as one JSON line with newline, every known field (owned by the caller, free()). */
+madpo_status madpo_pair_format(char **out, const madpo_pair *pair, madpo_error *err) MADPO_MUST_CHECK;
+/* XXH3 digest over all pairs' ids and texts, as 32 hex digits. */
+void madpo_pairs_digest(const madpo_pairs *pairs, char hex[33]);
+#endif

@@ -1,0 +1,44 @@
+#ifndef MADPO_OPS_HEAD_H
+#define MADPO_OPS_HEAD_H
+/* Fused head: hidden states -> log-probs of given labels, by vocabulary chunks; never a [T,V] tensor.
+ *
+ * For row i: z = W h[row_token[i]], logp[i] = z[row_label[i]] - logsumexp(z). Pass 1 walks the chunks
+ * with a running maximum and sum; pass 2 (backward) recomputes each chunk's logits and turns them into
+ * dz = coef[i] (onehot - softmax) (coef = dLoss/dlogp), from which dhidden and dW accumulate. Where one
+ * chunk covers the vocabulary and the logits are still in the workspace, pass 2 uses them instead. */
+#include "device/buffer.h"
+
+typedef struct madpo_head_dims {
+    int64_t T, C, V; /* hidden rows, width, vocabulary */
+    int64_t R;       /* log-prob rows of this batch */
+    int64_t chunk;   /* vocabulary rows per chunk; 0 = choose */
+} madpo_head_dims;
+
+typedef struct madpo_head_io {
+    madpo_tensor hidden;    /* [T,C] read */
+    madpo_tensor W;         /* [V,C] read */
+    madpo_tensor row_token; /* [R] i32 read */
+    madpo_tensor row_label; /* [R] i32 read */
+    madpo_tensor logp;      /* [R] write */
+    madpo_tensor lse;       /* [R] write (forward), read (backward) */
+    madpo_tensor zmax;      /* [R] write: the largest logit; the label was the arg max iff
+                             * logp == zmax - lse, exactly */
+} madpo_head_io;
+
+/* Workspace floats that forward and backward of these dims need (at most; R and T as maxima). */
+int64_t madpo_head_workspace(const madpo_device *dev, const madpo_head_dims *dims);
+
+madpo_status madpo_head_fwd(madpo_device *dev, const madpo_head_io *io, const madpo_head_dims *dims,
+                            madpo_error *err) MADPO_MUST_CHECK;
+
+typedef struct madpo_head_grads {
+    madpo_tensor coef;                   /* [R] dLoss/dlogp, read */
+    madpo_tensor tok_row_start, tok_row; /* [T+1], [R] i32: rows of each token (base/batch.h) */
+    madpo_tensor dhidden;                /* [T,C] write or accumulate; tokens without rows get 0 */
+    madpo_tensor dW;                     /* [V,C] write or accumulate, or none (frozen head) */
+} madpo_head_grads;
+
+madpo_status madpo_head_bwd(madpo_device *dev, const madpo_head_io *io, const madpo_head_grads *grads,
+                            const madpo_head_dims *dims, bool accumulate_hidden, bool accumulate_W,
+                            madpo_error *err) MADPO_MUST_CHECK;
+#endif
