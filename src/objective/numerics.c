@@ -1,0 +1,20 @@
+/* The two functions every objective is made of, safe at any finite argument. */
+#include "objective/objective.h"
+
+#include <math.h>
+
+double madpo_log_sigmoid(double x)
+{
+    return fmin(x, 0.0) - log1p(exp(-fabs(x)));
+}
+
+double madpo_sigmoid(double x)
+{
+    double e;
+
+    /* exp of a non-positive number only: it may underflow, never overflow. */
+    if (x >= 0.0)
+        return 1.0 / (1.0 + exp(-x));
+    e = exp(x);
+    return e / (1.0 + e);
+}
