@@ -82,7 +82,7 @@ void op_run(op_test *T, void (*run)(op_test *T, void *ctx), void *ctx);
 float op_got(const op_array *a, int64_t i);
 int32_t op_got_int(const op_array *a, int64_t i);
 /* Device result against the twin's ->d: |got - want| <= atol + rtol |want|; equal values (infinities
- * included) pass; NaN passes only where the twin says NaN. */
+ * included) pass; NaN on either side fails. */
 void op_check(op_test *T, const op_array *a, const char *what, double atol, double rtol);
 /* Single numbers by the same rule. */
 void op_check_value(op_test *T, const char *what, double got, double want, double atol, double rtol);
