@@ -12,11 +12,13 @@ madpo_status madpo_error_set(madpo_error *err, madpo_status code, const char *fm
 madpo_status madpo_error_set_at(madpo_error *err, madpo_status code, const char *file, int line,
                                 int column, const char *fmt, ...) MADPO_PRINTF(6, 7);
 
-/* As madpo_error_set, and append strerror(errno_value). ENOSPC gets the remedy "free some space". */
+/* As madpo_error_set, and append strerror(errno_value). ENOSPC gets the remedy "free some space".
+ */
 madpo_status madpo_error_errno(madpo_error *err, madpo_status code, int errno_value,
                                const char *fmt, ...) MADPO_PRINTF(4, 5);
 
-/* Put "context: " in front of the message already recorded. Returns err->code (MADPO_OK if none). */
+/* Put "context: " in front of the message already recorded. Returns err->code (MADPO_OK if none).
+ */
 madpo_status madpo_error_context(madpo_error *err, const char *fmt, ...) MADPO_PRINTF(2, 3);
 
 /* Make `err` empty again, for callers that have dealt with the failure. */

@@ -12,7 +12,10 @@ typedef struct madpo_philox {
     uint32_t v[4];
 } madpo_philox;
 
-/* Return the block of 4 words for key = seed and the 128-bit counter (stream, counter). */
+/* Return the block of 4 words for key = seed and the 128-bit counter (stream, counter). In the
+ * words of the paper's philox4x32 (cl/lib/rng.clh uses the same layout): ctr[0] = low word of
+ * counter    ctr[1] = high word of counter ctr[2] = low word of stream     ctr[3] = high word of
+ * stream key[0] = low word of seed       key[1] = high word of seed */
 madpo_philox madpo_philox_block(uint64_t seed, uint64_t stream, uint64_t counter);
 
 /* A sequential reader over one stream. Plain state: copy it to fork, write it out to resume. */
@@ -23,6 +26,8 @@ typedef struct madpo_rng {
 } madpo_rng;
 
 void madpo_rng_init(madpo_rng *rng, uint64_t seed, uint64_t stream);
+/* Words of the blocks counter = 0, 1, …, v[0] to v[3] each; a 64-bit draw takes two, low word
+ * first. */
 uint32_t madpo_rng_u32(madpo_rng *rng);
 uint64_t madpo_rng_u64(madpo_rng *rng);
 /* Uniform in [0,1) with 53 random bits. */

@@ -1,0 +1,230 @@
+/* JSON in and out; see base/json.h. */
+#include "base/json.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/strbuf.h"
+
+/* ---- in and out ---- */
+
+madpo_status madpo_json_parse(json_t **out, const char *text, size_t n, const char *name, int line,
+                              madpo_error *err)
+{
+    json_error_t why;
+
+    /* tokenizer files hold "\u0000" in their values */
+    *out = json_loadb(text, n, JSON_ALLOW_NUL, &why);
+    if (*out)
+        return MADPO_OK;
+    if (json_error_code(&why) == json_error_out_of_memory)
+        return madpo_error_set(err, MADPO_ERR_NOMEM, "out of memory reading %s", name);
+    if (why.line < 1)
+        return madpo_error_set_at(err, MADPO_ERR_DATA, name, line, 0, "invalid JSON: %s", why.text);
+    return madpo_error_set_at(err, MADPO_ERR_DATA, name, line + why.line - 1,
+                              why.column > 0 ? why.column : 1, "invalid JSON: %s", why.text);
+}
+
+madpo_status madpo_json_load(json_t **out, const char *path, madpo_error *err)
+{
+    char *text;
+    size_t n;
+    madpo_status st;
+
+    *out = NULL;
+    st = madpo_file_read(&text, &n, path, err);
+    if (st == MADPO_OK)
+        st = madpo_json_parse(out, text, n, path, 1, err);
+    free(text);
+    return st;
+}
+
+static madpo_status json_dump_flags(char **out, const json_t *value, size_t flags, madpo_error *err)
+{
+    *out = json_dumps(value, flags | JSON_REAL_PRECISION(17) | JSON_ENCODE_ANY);
+    if (!*out)
+        return madpo_error_set(err, MADPO_ERR_NOMEM, "out of memory writing JSON");
+    return MADPO_OK;
+}
+
+madpo_status madpo_json_dump(char **out, const json_t *value, madpo_error *err)
+{
+    return json_dump_flags(out, value, JSON_COMPACT, err);
+}
+
+madpo_status madpo_json_save(const json_t *value, const char *path, madpo_error *err)
+{
+    madpo_strbuf file = {0};
+    char *text;
+    madpo_status st = json_dump_flags(&text, value, JSON_INDENT(2), err);
+
+    if (st != MADPO_OK)
+        return st;
+    madpo_strbuf_append(&file, text);
+    madpo_strbuf_append_char(&file, '\n');
+    st = madpo_strbuf_check(&file, err);
+    if (st == MADPO_OK)
+        st = madpo_file_write(path, file.s, file.n, err);
+    madpo_strbuf_dispose(&file);
+    free(text);
+    return st;
+}
+
+json_t *madpo_json_real(double value)
+{
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
+/* Length of the valid UTF-8 sequence at the front of s [n > 0 bytes], 0 if it is none. The second
+ * byte's narrower ranges shut out overlong forms, surrogates and what lies beyond U+10FFFF
+ * (Unicode, table 3-7). */
+static size_t json_utf8_length(const unsigned char *s, size_t n)
+{
+    size_t length = s[0] < 0x80 ? 1 : s[0] < 0xC2 ? 0 : s[0] < 0xE0 ? 2 : s[0] < 0xF0 ? 3 : 4;
+    unsigned char low = 0x80, high = 0xBF;
+
+    if (length <= 1)
+        return length;
+    if (s[0] > 0xF4 || n < length)
+        return 0;
+    if (s[0] == 0xE0)
+        low = 0xA0;
+    else if (s[0] == 0xED)
+        high = 0x9F;
+    else if (s[0] == 0xF0)
+        low = 0x90;
+    else if (s[0] == 0xF4)
+        high = 0x8F;
+    if (s[1] < low || s[1] > high)
+        return 0;
+    for (size_t i = 2; i < length; i++)
+        if ((s[i] & 0xC0) != 0x80)
+            return 0;
+    return length;
+}
+
+json_t *madpo_json_text(const char *bytes, size_t n)
+{
+    madpo_strbuf clean = {0};
+    json_t *value = json_stringn(bytes, n);
+
+    if (value)
+        return value;
+    for (size_t i = 0; i < n;) {
+        size_t length = json_utf8_length((const unsigned char *)bytes + i, n - i);
+
+        if (length > 0)
+            madpo_strbuf_append_n(&clean, bytes + i, length);
+        else
+            madpo_strbuf_append(&clean, "\xEF\xBF\xBD");
+        i += length > 0 ? length : 1;
+    }
+    if (!clean.failed)
+        value = json_stringn(clean.s ? clean.s : "", clean.n);
+    madpo_strbuf_dispose(&clean);
+    return value;
+}
+
+/* ---- members ---- */
+
+static const char *json_type_name(const json_t *value)
+{
+    switch (json_typeof(value)) {
+    case JSON_OBJECT:
+        return "an object";
+    case JSON_ARRAY:
+        return "an array";
+    case JSON_STRING:
+        return "a string";
+    case JSON_INTEGER:
+        return "an integer";
+    case JSON_REAL:
+        return "a number with a fraction";
+    case JSON_TRUE:
+    case JSON_FALSE:
+        return "true or false";
+    case JSON_NULL:
+        break;
+    }
+    return "null";
+}
+
+/* The refusal of a member; value is NULL if it is missing. */
+static madpo_status json_refuse(const json_t *object, const json_t *value, const char *key,
+                                const char *wanted, const char *where, madpo_error *err)
+{
+    if (!json_is_object(object))
+        return madpo_error_set(err, MADPO_ERR_DATA,
+                               "%s: \"%s\" wanted from something that is no object", where, key);
+    if (!value)
+        return madpo_error_set(err, MADPO_ERR_DATA, "%s: no \"%s\" (%s is needed)", where, key,
+                               wanted);
+    return madpo_error_set(err, MADPO_ERR_DATA, "%s: \"%s\" must be %s, not %s", where, key, wanted,
+                           json_type_name(value));
+}
+
+madpo_status madpo_json_get_string(const char **out, const json_t *object, const char *key,
+                                   const char *where, madpo_error *err)
+{
+    const json_t *value = json_object_get(object, key);
+
+    *out = json_string_value(value);
+    return *out ? MADPO_OK : json_refuse(object, value, key, "a string", where, err);
+}
+
+madpo_status madpo_json_get_int(int64_t *out, const json_t *object, const char *key,
+                                const char *where, madpo_error *err)
+{
+    const json_t *value = json_object_get(object, key);
+
+    *out = json_integer_value(value);
+    return json_is_integer(value) ? MADPO_OK
+                                  : json_refuse(object, value, key, "an integer", where, err);
+}
+
+madpo_status madpo_json_get_number(double *out, const json_t *object, const char *key,
+                                   const char *where, madpo_error *err)
+{
+    const json_t *value = json_object_get(object, key);
+
+    *out = json_number_value(value);
+    return json_is_number(value) ? MADPO_OK
+                                 : json_refuse(object, value, key, "a number", where, err);
+}
+
+madpo_status madpo_json_get_bool(bool *out, const json_t *object, const char *key,
+                                 const char *where, madpo_error *err)
+{
+    const json_t *value = json_object_get(object, key);
+
+    *out = json_is_true(value);
+    return json_is_boolean(value) ? MADPO_OK
+                                  : json_refuse(object, value, key, "true or false", where, err);
+}
+
+madpo_status madpo_json_get_array(json_t **out, const json_t *object, const char *key,
+                                  const char *where, madpo_error *err)
+{
+    json_t *value = json_object_get(object, key);
+
+    *out = json_is_array(value) ? value : NULL;
+    return *out ? MADPO_OK : json_refuse(object, value, key, "an array", where, err);
+}
+
+madpo_status madpo_json_get_object(json_t **out, const json_t *object, const char *key,
+                                   const char *where, madpo_error *err)
+{
+    json_t *value = json_object_get(object, key);
+
+    *out = json_is_object(value) ? value : NULL;
+    return *out ? MADPO_OK : json_refuse(object, value, key, "an object", where, err);
+}
+
+bool madpo_json_has(const json_t *object, const char *key)
+{
+    const json_t *value = json_object_get(object, key);
+
+    return value && !json_is_null(value);
+}
