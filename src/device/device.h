@@ -67,6 +67,9 @@ const madpo_device_info *madpo_device_get_info(const madpo_device *dev); /* borr
 const madpo_device_options *madpo_device_get_options(const madpo_device *dev); /* borrowed */
 /* Work-group width WG in force (options or automatic). */
 int madpo_device_get_work_group(const madpo_device *dev);
+/* What a user should know about the folder of program binaries ("… is not writable: programs are built
+ * anew in every run"), or NULL. Borrowed, valid until the next build. Never a failure. */
+const char *madpo_device_cache_note(const madpo_device *dev);
 
 /* Wait until everything enqueued is done; reports asynchronous failures. */
 madpo_status madpo_device_finish(madpo_device *dev, madpo_error *err) MADPO_MUST_CHECK;
