@@ -1,72 +1,73 @@
 #ifndef MADPO_CONFIG_OPTIONS_H
 #define MADPO_CONFIG_OPTIONS_H
 /* The resolved configuration: one plain struct, every field one row of the table in config/table.c
- * (key, type, offset, range, unit, default, help), which drives file, --set, --help-keys and validation.
- * Strings are owned by the struct. Included by train and cli; other modules get their own option
- * structs filled from it.
+ * (key, type, offset, range, unit, default, help), which drives file, --set, --help-keys and
+ * validation. Strings are owned by the struct. Included by train and cli; other modules get their
+ * own option structs filled from it.
  */
 #include "madpo/error.h"
 
 /* Optimiser and schedule of one training stage (sft, reward, policy). */
 typedef struct madpo_stage_options {
-    double lr;                /* peak learning rate */
-    char *schedule;           /* "cosine" | "linear" | "constant" */
-    double warmup;            /* fraction of all steps */
+    double lr;                                    /* peak learning rate */
+    char *schedule;                               /* "cosine" | "linear" | "constant" */
+    double warmup;                                /* fraction of all steps */
     double beta1, beta2, eps, weight_decay, clip; /* clip: global norm, 0 = none */
-    double epochs;            /* passes over the training data, fractions allowed */
-    int64_t max_steps;        /* 0 = as many as epochs give */
-    int64_t batch;            /* sequences (sft) or pairs per optimiser step */
-    int64_t eval_every;       /* steps, 0 = once per epoch */
-    int64_t patience;         /* evaluations without improvement before stopping, 0 = never stop early */
+    double epochs;      /* passes over the training data, fractions allowed */
+    int64_t max_steps;  /* 0 = as many as epochs give */
+    int64_t batch;      /* sequences (sft) or pairs per optimiser step */
+    int64_t eval_every; /* steps, 0 = once per epoch */
+    int64_t patience;   /* evaluations without improvement before stopping, 0 = never stop early */
     int64_t checkpoint_every; /* steps, 0 = only at the end and on request */
 } madpo_stage_options;
 
 typedef struct madpo_options {
     struct {
         int64_t seed;
-        char *stages;          /* comma list, in order: sft,generate,reward,margins,policy,evaluate */
-        int64_t log_every;     /* steps between step events */
+        char *stages;      /* comma list, in order: sft,generate,reward,margins,policy,evaluate */
+        int64_t log_every; /* steps between step events */
         int64_t keep_checkpoints;
         int64_t max_bad_steps; /* consecutive non-finite steps before the stage fails */
     } run;
     struct {
-        char *select;          /* as --device */
-        int64_t work_group;    /* 0 = automatic */
+        char *select;       /* as --device */
+        int64_t work_group; /* 0 = automatic */
         bool profile;
-        int64_t memory_mb;     /* limit, 0 = the device's */
-        char *matmul;          /* "auto" | "panel" | "clblast" */
-        char *cache;           /* "auto" = the user's cache folder, "" = none, else a folder */
+        int64_t memory_mb; /* limit, 0 = the device's */
+        char *matmul;      /* "auto" | "panel" | "clblast" */
+        char *cache;       /* "auto" = the user's cache folder, "" = none, else a folder */
     } device;
     struct {
-        char *source;          /* "auto" | "synthetic" | "reviews" | "pairs": auto takes what is given */
-        char *reviews;         /* CSV file, "" = none */
-        char *pairs;           /* JSONL file, "" = none */
-        int64_t synthetic;     /* reviews to generate for the synthetic source */
-        int64_t limit;         /* at most so many reviews or pairs, 0 = all */
-        double eval_fraction;  /* held out from every stage's training */
-        int64_t max_prompt;    /* tokens, bos included */
-        int64_t max_tokens;    /* tokens of prompt + answer */
+        char *source;  /* "auto" | "synthetic" | "reviews" | "pairs": auto takes what is given */
+        char *reviews; /* CSV file, "" = none */
+        char *pairs;   /* JSONL file, "" = none */
+        int64_t synthetic;    /* reviews to generate for the synthetic source */
+        int64_t limit;        /* at most so many reviews or pairs, 0 = all */
+        double eval_fraction; /* held out from every stage's training */
+        int64_t max_prompt;   /* tokens, bos included */
+        int64_t max_tokens;   /* tokens of prompt + answer */
         bool truncate_prompt;
         bool skip_bad_lines;
     } data;
     struct {
-        char *path;            /* a tokenizer.json, "" = train one */
+        char *path; /* a tokenizer.json, "" = train one */
         int64_t vocab;
         int64_t train_reviews; /* texts to train on, 0 = all */
     } tokenizer;
     struct {
-        char *arch;            /* "llama" | "gemma3" */
-        int64_t hidden, layers, heads, kv_heads, head_dim, ffn; /* head_dim 0 = hidden/heads, ffn 0 = from hidden */
+        char *arch; /* "llama" | "gemma3" */
+        int64_t hidden, layers, heads, kv_heads, head_dim,
+            ffn; /* head_dim 0 = hidden/heads, ffn 0 = from hidden */
         int64_t window, window_pattern;
         double rope_theta, rope_theta_local, norm_eps;
         bool tied;
     } model;
     struct {
-        int64_t tokens;        /* token budget of a micro-batch */
+        int64_t tokens; /* token budget of a micro-batch */
     } batch;
     struct {
         madpo_stage_options o;
-        int64_t examples;      /* reviews used, 0 = all */
+        int64_t examples; /* reviews used, 0 = all */
     } sft;
     struct {
         int64_t prompts;       /* prompts to draw pairs from */
@@ -74,7 +75,7 @@ typedef struct madpo_options {
         int64_t max_new;       /* new tokens of a sample */
         double temperature, top_p;
         int64_t top_k;
-        int64_t batch;         /* sequences generated at once */
+        int64_t batch; /* sequences generated at once */
     } generate;
     struct {
         int64_t bits, epochs;
@@ -82,16 +83,16 @@ typedef struct madpo_options {
     } scorer;
     struct {
         madpo_stage_options o;
-        char *init;            /* "sft" | "random": where the backbone starts */
-        double center;         /* centring coefficient */
+        char *init;    /* "sft" | "random": where the backbone starts */
+        double center; /* centring coefficient */
     } reward;
     struct {
         madpo_stage_options o;
-        char *objective;       /* "madpo" | "dpo" | "ipo" */
+        char *objective; /* "madpo" | "dpo" | "ipo" */
         double beta, c_max, c_min /* < 0 = 1/c_max */, lambda, tau;
     } policy;
     struct {
-        int64_t prompts;       /* held-out prompts, one sample each */
+        int64_t prompts; /* held-out prompts, one sample each */
         double temperature, top_p;
         int64_t top_k;
         int64_t samples_shown; /* sample texts kept in the run and printed */

@@ -1,0 +1,287 @@
+/* Every option: key, field, default, range, unit, help; and finding them by name. */
+#include "config/table.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/nearest.h"
+
+#define NO_END INT64_MAX
+
+#define INT(key, field, standard, low, high, unit_, help_)                                         \
+    {                                                                                              \
+        .name = key, .offset = offsetof(madpo_options, field),                                     \
+        .initial = {.type = MADPO__TYPE_INT, .i = standard}, .int_low = low, .int_high = high,     \
+        .unit = unit_, .help = help_                                                               \
+    }
+#define REAL(key, field, standard, low, high, open_, unit_, help_)                                 \
+    {                                                                                              \
+        .name = key, .offset = offsetof(madpo_options, field),                                     \
+        .initial = {.type = MADPO__TYPE_REAL, .d = standard}, .real_low = low, .real_high = high,  \
+        .open = open_, .unit = unit_, .help = help_                                                \
+    }
+#define BOOL(key, field, standard, help_)                                                          \
+    {                                                                                              \
+        .name = key, .offset = offsetof(madpo_options, field),                                     \
+        .initial = {.type = MADPO__TYPE_BOOL, .b = standard}, .unit = "", .help = help_            \
+    }
+#define STRING(key, field, standard, unit_, help_)                                                 \
+    {                                                                                              \
+        .name = key, .offset = offsetof(madpo_options, field),                                     \
+        .initial = {.type = MADPO__TYPE_STRING, .s = standard}, .unit = unit_, .help = help_       \
+    }
+#define CHOICE(key, field, standard, choices_, help_)                                              \
+    {                                                                                              \
+        .name = key, .offset = offsetof(madpo_options, field),                                     \
+        .initial = {.type = MADPO__TYPE_CHOICE, .s = standard}, .choices = choices_, .unit = "",   \
+        .help = help_                                                                              \
+    }
+
+/* The rows of a madpo_stage_options: the stages differ in these four defaults only. */
+#define STAGE(stage, lr_, epochs_, batch_, patience_, batch_unit)                                  \
+    REAL(#stage ".lr", stage.o.lr, lr_, 0, 10, MADPO__CLOSED, "", "Peak learning rate of AdamW"),  \
+        CHOICE(#stage ".schedule", stage.o.schedule, "cosine", "cosine, linear, constant",         \
+               "How the learning rate falls after the warm-up: to 0, to 0, or not at all"),        \
+        REAL(#stage ".warmup", stage.o.warmup, 0.03, 0, 1, MADPO__CLOSED, "fraction of the steps", \
+             "Share of all steps in which the learning rate rises to its peak"),                   \
+        REAL(#stage ".beta1", stage.o.beta1, 0.9, 0, 1, MADPO__OPEN_HIGH, "",                      \
+             "AdamW: decay of the first moment"),                                                  \
+        REAL(#stage ".beta2", stage.o.beta2, 0.95, 0, 1, MADPO__OPEN_HIGH, "",                     \
+             "AdamW: decay of the second moment"),                                                 \
+        REAL(#stage ".eps", stage.o.eps, 1e-8, 0, 1, MADPO__OPEN_LOW, "",                          \
+             "AdamW: added to the root of the second moment"),                                     \
+        REAL(#stage ".weight_decay", stage.o.weight_decay, 0.01, 0, 10, MADPO__CLOSED, "",         \
+             "AdamW: decoupled weight decay"),                                                     \
+        REAL(#stage ".clip", stage.o.clip, 1.0, 0, INFINITY, MADPO__CLOSED, "",                    \
+             "Largest global gradient norm, longer ones are scaled down to it; 0 = no clipping"),  \
+        REAL(#stage ".epochs", stage.o.epochs, epochs_, 0, 100000, MADPO__OPEN_LOW, "passes",      \
+             "Passes over the training data, fractions allowed"),                                  \
+        INT(#stage ".max_steps", stage.o.max_steps, 0, 0, NO_END, "steps",                         \
+            "Stop after so many optimiser steps; 0 = as many as the epochs give"),                 \
+        INT(#stage ".batch", stage.o.batch, batch_, 1, 1000000, batch_unit,                        \
+            "Examples of one optimiser step (spread over as many micro-batches as it takes)"),     \
+        INT(#stage ".eval_every", stage.o.eval_every, 0, 0, NO_END, "steps",                       \
+            "Steps between evaluations on held-out data; 0 = once per epoch"),                     \
+        INT(#stage ".patience", stage.o.patience, patience_, 0, 1000000, "evaluations",            \
+            "Evaluations without improvement before the stage stops early; 0 = never"),            \
+        INT(#stage ".checkpoint_every", stage.o.checkpoint_every, 200, 0, NO_END, "steps",         \
+            "Steps between checkpoints; 0 = only at the end and on request")
+
+/* The three keys of a sampling stage. */
+#define SAMPLING(stage)                                                                            \
+    REAL(#stage ".temperature", stage.temperature, 1.0, 0, 100, MADPO__CLOSED, "",                 \
+         "Sampling temperature; 0 = always the likeliest token"),                                  \
+        REAL(#stage ".top_p", stage.top_p, 1.0, 0, 1, MADPO__OPEN_LOW, "probability",              \
+             "Draw from the likeliest tokens that together reach this probability; 1 = from all"), \
+        INT(#stage ".top_k", stage.top_k, 0, 0, 1000000, "tokens",                                 \
+            "Draw from so many of the likeliest tokens; 0 = from all")
+
+/* Rows of a section lie together; the resolved file and the help keep this order. */
+const madpo__key madpo__keys[] = {
+    INT("run.seed", run.seed, 42, 0, NO_END, "", "Seed of everything that is drawn at random"),
+    STRING("run.stages", run.stages, "sft,generate,reward,margins,policy,evaluate", "",
+           "Stages to run, separated by commas, in this order; any may be left out"),
+    INT("run.log_every", run.log_every, 10, 1, 1000000, "steps", "Steps between two step events"),
+    INT("run.keep_checkpoints", run.keep_checkpoints, 2, 1, 10000, "checkpoints",
+        "Checkpoints kept of each stage, the newest ones"),
+    INT("run.max_bad_steps", run.max_bad_steps, 5, 1, 1000000, "steps",
+        "Steps in a row with a NaN or infinite gradient before the stage fails"),
+
+    STRING("device.select", device.select, "auto", "",
+           "OpenCL device: auto, gpu, cpu, an index of `madpo devices`, or part of a name"),
+    INT("device.work_group", device.work_group, 0, 0, 4096, "work-items",
+        "Work-group width of the row kernels; 0 = chosen by the kind of device"),
+    BOOL("device.profile", device.profile, false, "Time every kernel by its events"),
+    INT("device.memory_mb", device.memory_mb, 0, 0, 1000000000, "MB",
+        "Device memory to plan with; 0 = what the device reports"),
+    CHOICE("device.matmul", device.matmul, "auto", "auto, panel, clblast",
+           "Matrix products: our packed-panel kernel, CLBlast, or whichever suits the device"),
+    STRING("device.cache", device.cache, "auto", "folder",
+           "Compiled kernels are kept here: auto = the user's cache folder, empty = nowhere"),
+
+    CHOICE("data.source", data.source, "auto", "auto, synthetic, reviews, pairs",
+           "Training data; auto takes data.pairs or data.reviews if set, else generated reviews"),
+    STRING("data.reviews", data.reviews, "", "file",
+           "CSV of labelled reviews (columns review, sentiment), may be gz; empty = none"),
+    STRING("data.pairs", data.pairs, "", "file",
+           "JSONL of preference pairs (prompt, chosen, rejected), may be gz; empty = none"),
+    INT("data.synthetic", data.synthetic, 4000, 20, 100000000, "reviews",
+        "Reviews to generate for the synthetic source"),
+    INT("data.limit", data.limit, 0, 0, NO_END, "reviews or pairs",
+        "Use at most so many of the file; 0 = all"),
+    REAL("data.eval_fraction", data.eval_fraction, 0.1, 0, 1,
+         (madpo__open)(MADPO__OPEN_LOW | MADPO__OPEN_HIGH), "fraction",
+         "Share of the data held out from the training of every stage"),
+    INT("data.max_prompt", data.max_prompt, 20, 1, 1000000, "tokens",
+        "Longest prompt, the begin token included"),
+    INT("data.max_tokens", data.max_tokens, 96, 2, 1000000, "tokens",
+        "Longest prompt and answer together; also the positions the model is made for"),
+    BOOL("data.truncate_prompt", data.truncate_prompt, false,
+         "Cut longer prompts at their front instead of refusing them"),
+    BOOL("data.skip_bad_lines", data.skip_bad_lines, false,
+         "Pass over damaged lines of the data file and count them instead of stopping"),
+
+    STRING("tokenizer.path", tokenizer.path, "", "file",
+           "A tokenizer.json to use; empty = train one on the reviews or pairs"),
+    INT("tokenizer.vocab", tokenizer.vocab, 2048, 259, 10000000, "tokens",
+        "Size of a trained vocabulary; 256 bytes and 3 special tokens are always in it"),
+    INT("tokenizer.train_reviews", tokenizer.train_reviews, 0, 0, NO_END, "texts",
+        "Texts to train the tokenizer on; 0 = all of the training part"),
+
+    CHOICE("model.arch", model.arch, "llama", "llama, gemma3", "Architecture"),
+    INT("model.hidden", model.hidden, 128, 8, 65536, "numbers", "Width of the residual stream"),
+    INT("model.layers", model.layers, 4, 1, 1000, "layers", "Decoder layers"),
+    INT("model.heads", model.heads, 4, 1, 1024, "heads", "Query heads"),
+    INT("model.kv_heads", model.kv_heads, 2, 1, 1024, "heads",
+        "Key and value heads; divides model.heads"),
+    INT("model.head_dim", model.head_dim, 0, 0, 1024, "numbers",
+        "Width of a head, even; 0 = model.hidden / model.heads"),
+    INT("model.ffn", model.ffn, 0, 0, 1000000, "numbers",
+        "Inner width of the gated MLP; 0 = derived from model.hidden"),
+    INT("model.window", model.window, 0, 0, 1000000, "tokens",
+        "Keys a sliding-window layer sees; 0 = no sliding layers"),
+    INT("model.window_pattern", model.window_pattern, 0, 0, 1000, "layers",
+        "Every so many layers one sees everything and the others slide; 0 = all see everything"),
+    REAL("model.rope_theta", model.rope_theta, 10000, 1, 1e12, MADPO__CLOSED, "",
+         "Base of the rotary positions"),
+    REAL("model.rope_theta_local", model.rope_theta_local, 10000, 1, 1e12, MADPO__CLOSED, "",
+         "Base of the rotary positions in sliding layers (gemma3)"),
+    REAL("model.norm_eps", model.norm_eps, 1e-5, 0, 0.1, MADPO__OPEN_LOW, "",
+         "Added to the mean square in RMSNorm"),
+    BOOL("model.tied", model.tied, true, "Use the embedding matrix as the output head, too"),
+
+    INT("batch.tokens", batch.tokens, 4096, 8, 100000000, "tokens",
+        "Tokens of a micro-batch: decides the memory needed, not the result"),
+
+    STAGE(sft, 1e-3, 2, 32, 0, "sequences"),
+    INT("sft.examples", sft.examples, 0, 0, NO_END, "reviews", "Reviews to train on; 0 = all"),
+
+    INT("generate.prompts", generate.prompts, 1000, 1, 100000000, "prompts",
+        "Prompts to draw pairs from, two samples each"),
+    INT("generate.prompt_tokens", generate.prompt_tokens, 8, 1, 1000000, "tokens",
+        "First tokens of a review that make a prompt, the begin token included"),
+    INT("generate.max_new", generate.max_new, 64, 1, 1000000, "tokens",
+        "Longest sample, here and in the evaluate stage"),
+    SAMPLING(generate),
+    INT("generate.batch", generate.batch, 128, 1, 1000000, "sequences",
+        "Sequences sampled at once: decides memory and speed, not the result"),
+
+    INT("scorer.bits", scorer.bits, 18, 10, 24, "bits",
+        "The scorer hashes words and pairs of words into 2^bits features"),
+    INT("scorer.epochs", scorer.epochs, 8, 1, 10000, "passes",
+        "Passes of the scorer over the labelled reviews"),
+    REAL("scorer.held_out", scorer.held_out, 0.1, 0, 0.9, MADPO__OPEN_LOW, "fraction",
+         "Share of the labelled reviews the scorer is tested on"),
+
+    STAGE(reward, 3e-4, 3, 32, 3, "pairs"),
+    CHOICE("reward.init", reward.init, "sft", "sft, random",
+           "Where the reward model's backbone starts"),
+    REAL("reward.center", reward.center, 0, 0, 1000, MADPO__CLOSED, "",
+         "Weight of (r_chosen + r_rejected)^2, which keeps the rewards near 0"),
+
+    STAGE(policy, 1e-4, 2, 32, 0, "pairs"),
+    CHOICE("policy.objective", policy.objective, "madpo", "madpo, dpo, ipo", "Objective"),
+    REAL("policy.beta", policy.beta, 0.1, 0, 1000, MADPO__OPEN_LOW, "",
+         "Strength of the pull towards the reference"),
+    REAL("policy.c_max", policy.c_max, 2, 1, 1000000, MADPO__CLOSED, "",
+         "MADPO: coefficient of pairs without a margin; 1 = exactly DPO"),
+    REAL("policy.c_min", policy.c_min, -1, -1, 1, MADPO__OPEN_HIGH, "",
+         "MADPO: coefficient of pairs with a very large margin; below 0 = 1/policy.c_max"),
+    REAL("policy.lambda", policy.lambda, 1, 0, 1000000, MADPO__OPEN_LOW, "1/reward",
+         "MADPO: how fast the coefficient falls around policy.tau"),
+    /* ln(.999/.001): the margin of a pair whose label is right 999 times in 1000 */
+    REAL("policy.tau", policy.tau, 6.906754778648554, 0, 1000000, MADPO__OPEN_LOW, "reward",
+         "MADPO: margin at which the coefficient is 1; weights are 1 at and below -tau"),
+
+    INT("evaluate.prompts", evaluate.prompts, 500, 2, 100000000, "prompts",
+        "Held-out prompts, one sample of each model for each"),
+    SAMPLING(evaluate),
+    INT("evaluate.samples_shown", evaluate.samples_shown, 5, 0, 100000, "samples",
+        "Sample texts kept in the run and printed"),
+};
+const size_t madpo__n_keys = sizeof madpo__keys / sizeof madpo__keys[0];
+
+#define N_KEYS (sizeof madpo__keys / sizeof madpo__keys[0])
+
+const madpo__key *madpo__key_find(const char *name)
+{
+    for (size_t i = 0; i < N_KEYS; i++)
+        if (strcmp(madpo__keys[i].name, name) == 0)
+            return &madpo__keys[i];
+    return NULL;
+}
+
+size_t madpo__key_section(const madpo__key *key)
+{
+    return strcspn(key->name, ".");
+}
+
+bool madpo__section_exists(const char *name)
+{
+    size_t n = strlen(name);
+
+    for (size_t i = 0; i < N_KEYS; i++)
+        if (madpo__key_section(&madpo__keys[i]) == n && strncmp(madpo__keys[i].name, name, n) == 0)
+            return true;
+    return false;
+}
+
+/* The key a wrong name stands for: few typing errors away, or the same name in another section. */
+static const char *table_nearest_key(const char *name)
+{
+    const char *names[N_KEYS], *nearest, *dot = strrchr(name, '.');
+    const char *last = dot ? dot + 1 : name;
+
+    for (size_t i = 0; i < N_KEYS; i++)
+        names[i] = madpo__keys[i].name;
+    nearest = madpo_nearest(name, names, N_KEYS);
+    for (size_t i = 0; i < N_KEYS && !nearest; i++)
+        if (strcmp(names[i] + madpo__key_section(&madpo__keys[i]) + 1, last) == 0)
+            nearest = names[i];
+    return nearest;
+}
+
+madpo_status madpo__key_unknown(const char *name, const char *file, int line, madpo_error *err)
+{
+    const char *nearest = table_nearest_key(name);
+
+    if (nearest)
+        return madpo_error_set_at(err, MADPO_ERR_CONFIG, file, line, 0,
+                                  "unknown key \"%s\"; did you mean \"%s\"?", name, nearest);
+    return madpo_error_set_at(err, MADPO_ERR_CONFIG, file, line, 0,
+                              "unknown key \"%s\"; `madpo config --help-keys` lists all", name);
+}
+
+/* The section a wrong name stands for: a row of it, or NULL. Sections have short names: two edits
+ * at most. */
+static const madpo__key *table_nearest_section(const char *name)
+{
+    const madpo__key *nearest = NULL;
+    size_t best = 3;
+
+    for (size_t i = 0; i < N_KEYS; i++) {
+        char *section = strndup(madpo__keys[i].name, madpo__key_section(&madpo__keys[i]));
+        size_t distance = section ? madpo_edit_distance(name, section) : best;
+
+        if (distance < best) {
+            best = distance;
+            nearest = &madpo__keys[i];
+        }
+        free(section);
+    }
+    return nearest;
+}
+
+madpo_status madpo__section_unknown(const char *name, const char *file, int line, madpo_error *err)
+{
+    const madpo__key *nearest = table_nearest_section(name);
+
+    if (nearest)
+        return madpo_error_set_at(err, MADPO_ERR_CONFIG, file, line, 0,
+                                  "unknown section \"%s\"; did you mean \"%.*s\"?", name,
+                                  (int)madpo__key_section(nearest), nearest->name);
+    return madpo_error_set_at(err, MADPO_ERR_CONFIG, file, line, 0,
+                              "unknown section \"%s\"; `madpo config --help-keys` lists all", name);
+}
