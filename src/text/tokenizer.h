@@ -37,10 +37,12 @@ void madpo_tokenizer_train_options_defaults(madpo_tokenizer_train_options *optio
 madpo_status madpo_tokenizer_train(madpo_tokenizer **out, const madpo_text *texts, size_t n,
                                    const madpo_tokenizer_train_options *options, madpo_error *err)
     MADPO_MUST_CHECK;
-/* Read and validate a tokenizer.json. What is not implemented is refused by name. */
+/* Read and validate a tokenizer.json. What is not implemented is refused by name (MADPO_ERR_UNSUPPORTED). bos,
+ * eos and pad are those of tokenizer_config.json or special_tokens_map.json beside it, else the usual names. */
 madpo_status madpo_tokenizer_load(madpo_tokenizer **out, const char *path, madpo_error *err)
     MADPO_MUST_CHECK;
-/* Write tokenizer.json (and tokenizer_config.json, special_tokens_map.json) into directory `dir`. */
+/* Write tokenizer.json (and tokenizer_config.json, special_tokens_map.json) into directory `dir`, which
+ * is made if need be. A loaded tokenizer is written back as it was read. */
 madpo_status madpo_tokenizer_save(const madpo_tokenizer *tok, const char *dir, madpo_error *err)
     MADPO_MUST_CHECK;
 void madpo_tokenizer_free(madpo_tokenizer *tok); /* accepts NULL */
