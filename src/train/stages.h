@@ -18,8 +18,9 @@ typedef struct madpo_stage_context {
     const madpo_options *options;
     madpo_device *dev;
     madpo_run *run;
-    madpo_reviews reviews;          /* empty when the source is pairs */
-    const madpo_pairs *given_pairs; /* the user's pairs, NULL when pairs are generated */
+    const madpo_reviews *reviews;   /* in split order; NULL when the source is pairs */
+    size_t n_train_reviews;         /* the first so many are for training, the others held out */
+    const madpo_pairs *given_pairs; /* the user's pairs with their split, NULL when pairs are generated */
     madpo_tokenizer *tok;           /* trained or loaded before the first stage */
     madpo_scorer *scorer;           /* NULL when the source is pairs */
     madpo_model_config model;

@@ -1,0 +1,49 @@
+#ifndef MADPO_TRAIN_LOOP_INSIDE_H
+#define MADPO_TRAIN_LOOP_INSIDE_H
+/* The step loop's own state, shared by loop.c and loop_state.c. */
+#include "train/batches.h"
+#include "train/loop.h"
+#include "train/optimiser.h"
+#include "train/schedule.h"
+
+/* What a checkpoint carries beside weights and moments. */
+typedef struct madpo_loop_state {
+    int64_t step;      /* steps done, skipped ones included */
+    int64_t updates;   /* optimiser updates */
+    int64_t n_tokens;  /* seen in training */
+    int64_t bad_steps; /* skipped in a row, up to now */
+    int64_t best_step; /* -1 = none */
+    double best_loss;  /* held-out, of best_step */
+    double eval_loss;  /* the last evaluation's, NaN = none yet */
+    int64_t n_stale;   /* evaluations since best_step */
+    size_t n_rows;     /* rows gathered since the last step event */
+} madpo_loop_state;
+
+typedef struct madpo_loop {
+    const madpo_loop_setup *set;
+    const char *stage;
+    madpo_schedule schedule;
+    madpo_optimiser *optimiser;
+    madpo_batches batches;
+    int64_t steps_per_epoch, total_steps;
+    int64_t *order; /* [train n] of epoch `epoch` */
+    int64_t epoch;  /* -1 = none yet */
+    int64_t *held_out_order; /* [held_out n] 0, 1, 2, … */
+    double *rows;            /* [n_rows capacity, n_columns] since the last step event */
+    double *eval_rows;       /* [held_out n, n_columns] */
+    float *best;             /* [weights n] best weights so far, NULL without early stopping */
+    madpo_loop_state state;
+    int64_t saved_step; /* of the newest checkpoint, -1 = none */
+    double grad_norm, lr; /* of the last step */
+    double log_clock;     /* seconds, when the last step event was written */
+    int64_t log_tokens;   /* state.n_tokens then */
+    madpo_meter meter;
+} madpo_loop;
+
+/* Write a checkpoint of the current state; nothing to do if this step has one. */
+madpo_status madpo__loop_save(madpo_loop *loop, madpo_error *err) MADPO_MUST_CHECK;
+/* Go back to the newest checkpoint, if there is one. */
+madpo_status madpo__loop_restore(madpo_loop *loop, madpo_error *err) MADPO_MUST_CHECK;
+/* Rows that fit before a step event empties them. */
+size_t madpo__loop_row_capacity(const madpo_loop *loop);
+#endif

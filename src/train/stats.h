@@ -1,0 +1,27 @@
+#ifndef MADPO_TRAIN_STATS_H
+#define MADPO_TRAIN_STATS_H
+/* The statistics that stages report. Pure functions; NaN where a figure does not exist. */
+#include <stddef.h>
+
+/* Mean, standard deviation (n - 1 in the denominator) and normal 95 % interval mean -+ 1.96 sd/sqrt(n). */
+typedef struct madpo_summary {
+    size_t n;
+    double mean, sd, low, high;
+} madpo_summary;
+madpo_summary madpo_summarize(const double *x, size_t n);
+
+/* k hits in n: the share and its 95 % Wilson score interval (Wilson 1927), which stays inside [0,1]. */
+typedef struct madpo_share {
+    size_t n;
+    double share, low, high;
+} madpo_share;
+madpo_share madpo_share_of(size_t k, size_t n);
+
+/* Sort ascending, in place. No NaN. */
+void madpo_sort(double *x, size_t n);
+/* Quantile q in [0,1] of sorted values, linear interpolation between order statistics. */
+double madpo_quantile(const double *sorted, size_t n, double q);
+/* Effective sample size of weights as a share of n: (sum w)^2 / (n sum w^2). */
+double madpo_effective_share(const double *w, size_t n);
+double madpo_mean(const double *x, size_t n);
+#endif
