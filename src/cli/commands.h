@@ -1,0 +1,15 @@
+#ifndef MADPO_CLI_COMMANDS_H
+#define MADPO_CLI_COMMANDS_H
+/* The sub-commands; main.c lists them in a table. */
+#include "cli/args.h"
+
+extern const madpo_cli_command madpo__command_train;
+extern const madpo_cli_command madpo__command_demo;
+extern const madpo_cli_command madpo__command_devices;
+extern const madpo_cli_command madpo__command_weights;
+extern const madpo_cli_command madpo__command_config;
+extern const madpo_cli_command madpo__command_synth;
+
+/* Run the program: argv[0] is the program's name. Returns the exit code. */
+int madpo__cli_main(int argc, char **argv);
+#endif
