@@ -64,6 +64,8 @@ int64_t madpo_model_n_decay(const madpo_model *model);
 /* Tell the model that its weights changed (packed copies are renewed at next use). */
 void madpo_model_weights_changed(madpo_model *model);
 
+/* Make the next backward pass write the gradients instead of adding to them; until then the slab holds the
+ * old ones. */
 madpo_status madpo_model_zero_grads(madpo_model *model, madpo_error *err) MADPO_MUST_CHECK;
 
 /* Log-probs of the batch's rows: runs the forward pass and reads back logp [R]; top [R] (may be NULL)
