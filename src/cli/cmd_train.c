@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/error.h"
 #include "base/strbuf.h"
 #include "cli/commands.h"
 #include "cli/configure.h"
@@ -154,19 +153,19 @@ static void train_say_end(madpo_cli_screen *screen, const char *run_dir, double 
     madpo_strbuf_dispose(&line);
 }
 
-static int train_say_stopped(const char *command, const train_options *options, const char *run_dir)
+static int train_say_stopped(const char *run_dir)
 {
     fprintf(stderr,
-            "madpo: stopped on request, a checkpoint was saved; go on with: madpo %s%s --run %s "
+            "madpo: stopped on request, a checkpoint was saved; go on with: madpo train --run %s "
             "--resume\n",
-            command, options->quick ? " --quick" : "", run_dir);
+            run_dir);
     return MADPO_EXIT_STOPPED;
 }
 
 /* ---- the run ---- */
 
 /* Create the trainer, hand it to the signal handlers, run it. */
-static int train_go(const char *command, const train_options *options, const madpo_config *config,
+static int train_go(const train_options *options, const madpo_config *config,
                     madpo_cli_screen *screen)
 {
     madpo_error err = MADPO_ERROR_INIT;
@@ -188,14 +187,14 @@ static int train_go(const char *command, const train_options *options, const mad
     if (st == MADPO_OK)
         train_say_end(screen, madpo_trainer_run_dir(trainer), madpo_clock_monotonic() - began);
     else if (st == MADPO_ERR_STOPPED && trainer)
-        rc = train_say_stopped(command, options, madpo_trainer_run_dir(trainer));
+        rc = train_say_stopped(madpo_trainer_run_dir(trainer));
     else
         rc = madpo__cli_fail(&err);
     madpo_trainer_free(trainer);
     return rc;
 }
 
-static int train_with(const char *command, const train_options *options)
+static int train_with(const train_options *options)
 {
     madpo_cli_screen screen;
     madpo_config *config = NULL;
@@ -204,7 +203,7 @@ static int train_with(const char *command, const train_options *options)
     if (rc >= 0)
         return rc;
     madpo__screen_init(&screen, options->headless, options->json, options->quiet);
-    rc = train_go(command, options, config, &screen);
+    rc = train_go(options, config, &screen);
     madpo__screen_dispose(&screen);
     madpo_config_free(config);
     return rc;
@@ -250,7 +249,7 @@ static int train_run(int argc, char **argv)
     }
     options.configure.file = n > 0 ? argv[0] : kept.s;
     if (rc < 0)
-        rc = train_with("train", &options);
+        rc = train_with(&options);
     madpo_strbuf_dispose(&kept);
     madpo__cli_list_dispose(&options.configure.set);
     return rc;
@@ -270,7 +269,7 @@ static int train_demo(int argc, char **argv)
         rc = train_resume_what("demo");
     options.configure.embedded = options.quick ? "demo-quick.cfg" : "demo.cfg";
     if (rc < 0)
-        rc = train_with("demo", &options);
+        rc = train_with(&options);
     madpo__cli_list_dispose(&options.configure.set);
     return rc;
 }
