@@ -1,0 +1,27 @@
+/* Checking and binding tensors; see arg.h. */
+#include "ops/arg.h"
+
+#include "base/error.h"
+
+void madpo_ops_arg(madpo_launch *l, const char *launcher, const char *name, madpo_tensor t,
+                   int64_t rows, int64_t cols, madpo_dtype dtype)
+{
+    const bool sane = rows >= 0 && cols >= 0 && (cols == 0 || rows <= INT64_MAX / cols);
+
+    if (l->status != MADPO_OK)
+        return;
+    if (!sane || t.n < rows * cols)
+        l->status = madpo_error_set(&l->error, MADPO_ERR_USAGE,
+                                    "%s: tensor %s holds %lld elements, not %lld x %lld", launcher,
+                                    name, (long long)t.n, (long long)rows, (long long)cols);
+    else if (rows * cols > 0 && t.dtype != dtype)
+        l->status = madpo_error_set(&l->error, MADPO_ERR_USAGE, "%s: tensor %s must be %s",
+                                    launcher, name, dtype == MADPO_DTYPE_F32 ? "f32" : "i32");
+    else
+        madpo_arg_tensor(l, t);
+}
+
+int64_t madpo_ops_blocks(int64_t n, int64_t block)
+{
+    return n <= 0 ? 0 : (n - 1) / block + 1;
+}
