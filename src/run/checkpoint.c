@@ -2,8 +2,7 @@
  *
  *   checkpoints/.tmp-<stage>-step-<N>/    while it is written
  *   checkpoints/<stage>-step-<N>/         whole, with checksums.json:
- *       {"v":1,"stage":…,"step":N,"files":{"model.safetensors":{"bytes":…,"xxh3":"32 hex digits"},
- * …}}
+ *       {"v":1, "stage":S, "step":N, "files":{"model.safetensors":{"bytes":B, "xxh3":X}, ...}}
  *
  * A folder without checksums.json, or whose files differ from it, is damaged and passed over. Only
  * the owner of the run's lock writes here, so a temporary folder found on resume is a leftover.
