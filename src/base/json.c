@@ -19,7 +19,8 @@ madpo_status madpo_json_parse(json_t **out, const char *text, size_t n, const ch
     *out = json_loadb(text, n, JSON_ALLOW_NUL, &why);
     if (*out)
         return MADPO_OK;
-    if (json_error_code(&why) == json_error_out_of_memory)
+    /* without memory jansson mostly says nothing at all */
+    if (json_error_code(&why) == json_error_out_of_memory || why.text[0] == '\0')
         return madpo_error_set(err, MADPO_ERR_NOMEM, "out of memory reading %s", name);
     if (why.line < 1)
         return madpo_error_set_at(err, MADPO_ERR_DATA, name, line, 0, "invalid JSON: %s", why.text);
@@ -41,34 +42,40 @@ madpo_status madpo_json_load(json_t **out, const char *path, madpo_error *err)
     return st;
 }
 
-static madpo_status json_dump_flags(char **out, const json_t *value, size_t flags, madpo_error *err)
+static int json_to_strbuf(const char *bytes, size_t n, void *strbuf)
 {
-    *out = json_dumps(value, flags | JSON_REAL_PRECISION(17) | JSON_ENCODE_ANY);
-    if (!*out)
-        return madpo_error_set(err, MADPO_ERR_NOMEM, "out of memory writing JSON");
-    return MADPO_OK;
+    madpo_strbuf_append_n(strbuf, bytes, n);
+    return 0;
+}
+
+/* Into our own string buffer, whose failure sticks: json_dumps (jansson 2.14) takes no notice of a
+ * failed allocation while it writes a key and returns a damaged text. */
+static void json_dump_flags(madpo_strbuf *text, const json_t *value, size_t flags)
+{
+    if (json_dump_callback(value, json_to_strbuf, text,
+                           flags | JSON_REAL_PRECISION(17) | JSON_ENCODE_ANY) != 0)
+        text->failed = true;
 }
 
 madpo_status madpo_json_dump(char **out, const json_t *value, madpo_error *err)
 {
-    return json_dump_flags(out, value, JSON_COMPACT, err);
+    madpo_strbuf text = {0};
+
+    json_dump_flags(&text, value, JSON_COMPACT);
+    return madpo_strbuf_steal(&text, out, NULL, err);
 }
 
 madpo_status madpo_json_save(const json_t *value, const char *path, madpo_error *err)
 {
-    madpo_strbuf file = {0};
-    char *text;
-    madpo_status st = json_dump_flags(&text, value, JSON_INDENT(2), err);
+    madpo_strbuf text = {0};
+    madpo_status st;
 
-    if (st != MADPO_OK)
-        return st;
-    madpo_strbuf_append(&file, text);
-    madpo_strbuf_append_char(&file, '\n');
-    st = madpo_strbuf_check(&file, err);
+    json_dump_flags(&text, value, JSON_INDENT(2));
+    madpo_strbuf_append_char(&text, '\n');
+    st = madpo_strbuf_check(&text, err);
     if (st == MADPO_OK)
-        st = madpo_file_write(path, file.s, file.n, err);
-    madpo_strbuf_dispose(&file);
-    free(text);
+        st = madpo_file_write(path, text.s, text.n, err);
+    madpo_strbuf_dispose(&text);
     return st;
 }
 

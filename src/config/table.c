@@ -228,7 +228,8 @@ bool madpo__section_exists(const char *name)
     return false;
 }
 
-/* The key a wrong name stands for: few typing errors away, or the same name in another section. */
+/* The key a wrong name stands for: one typing error away, the same name in another section, or a
+ * few typing errors away. */
 static const char *table_nearest_key(const char *name)
 {
     const char *names[N_KEYS], *nearest, *dot = strrchr(name, '.');
@@ -237,9 +238,11 @@ static const char *table_nearest_key(const char *name)
     for (size_t i = 0; i < N_KEYS; i++)
         names[i] = madpo__keys[i].name;
     nearest = madpo_nearest(name, names, N_KEYS);
-    for (size_t i = 0; i < N_KEYS && !nearest; i++)
+    if (nearest && madpo_edit_distance(name, nearest) <= 1)
+        return nearest;
+    for (size_t i = 0; i < N_KEYS; i++)
         if (strcmp(names[i] + madpo__key_section(&madpo__keys[i]) + 1, last) == 0)
-            nearest = names[i];
+            return names[i];
     return nearest;
 }
 

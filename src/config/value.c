@@ -211,47 +211,42 @@ static madpo_status value_refuse_range(const madpo__key *key, const madpo__value
     return st;
 }
 
-/* The next of "a, b, c" from *rest on: a copy (owned by the caller) or NULL at the end or without
- * memory. */
-static char *choice_next(const char **rest)
+/* Step to the next of "a, b, c". */
+static const char *choice_next(const char *choice)
 {
-    size_t n = strcspn(*rest, ",");
-    char *word;
-
-    if (n == 0)
-        return NULL;
-    word = strndup(*rest, n);
-    *rest += n;
-    *rest += strspn(*rest, ", ");
-    return word;
+    choice += strcspn(choice, ",");
+    return choice + strspn(choice, ", ");
 }
 
-/* Look for `given` among the choices; *nearest is a copy of the closest if it is not there. */
-static bool choice_find(const char *choices, const char *given, char **nearest)
+static bool choice_allowed(const char *choices, const char *given)
 {
-    const char *rest = choices;
-    size_t best = 3;
-    char *word;
+    size_t n = strlen(given);
 
-    *nearest = NULL;
-    while ((word = choice_next(&rest)) != NULL) {
-        size_t distance = madpo_edit_distance(given, word);
-
-        if (strcmp(word, given) == 0) {
-            free(word);
-            free(*nearest);
-            *nearest = NULL;
+    for (const char *choice = choices; *choice; choice = choice_next(choice))
+        if (strcspn(choice, ",") == n && memcmp(choice, given, n) == 0)
             return true;
-        }
-        if (distance < best && distance < strlen(word)) {
+    return false;
+}
+
+/* A copy of the choice closest to `given`: owned by the caller, NULL if none is close. */
+static char *choice_nearest(const char *choices, const char *given)
+{
+    size_t best = 3;
+    char *nearest = NULL;
+
+    for (const char *choice = choices; *choice; choice = choice_next(choice)) {
+        char *word = strndup(choice, strcspn(choice, ","));
+        size_t distance = word ? madpo_edit_distance(given, word) : best;
+
+        if (distance < best && 2 * distance < strlen(word)) {
             best = distance;
-            free(*nearest);
-            *nearest = word;
+            free(nearest);
+            nearest = word;
         } else {
             free(word);
         }
     }
-    return false;
+    return nearest;
 }
 
 static madpo_status value_check_choice(const madpo__key *key, const char *given, const char *file,
@@ -260,8 +255,9 @@ static madpo_status value_check_choice(const madpo__key *key, const char *given,
     madpo_status st = MADPO_OK;
     char *nearest;
 
-    if (choice_find(key->choices, given, &nearest))
+    if (choice_allowed(key->choices, given))
         return MADPO_OK;
+    nearest = choice_nearest(key->choices, given);
     if (nearest)
         st = madpo_error_set_at(err, MADPO_ERR_CONFIG, file, line, 0,
                                 "%s = \"%s\" is not one of %s; did you mean \"%s\"?", key->name,
