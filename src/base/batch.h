@@ -28,7 +28,7 @@
 typedef struct madpo_segment {
     int32_t start, len;               /* tokens [start, start+len) */
     int32_t prefix_start, prefix_len; /* tokens all of these attend to; len 0 = none */
-    int32_t branch_start, branch_len; /* tokens (of later segments) whose prefix this is; 0 = none */
+    int32_t branch_start, branch_len; /* later segments' tokens with this prefix; 0: none */
 } madpo_segment;
 
 typedef struct madpo_batch {
