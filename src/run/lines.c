@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -79,6 +80,7 @@ madpo_status madpo__lines_open(madpo__lines *lines, const char *path, int64_t ke
                                madpo_error *err)
 {
     madpo_status st;
+    struct stat info;
 
     *lines = (madpo__lines){.fd = -1};
     lines->path = madpo__strf("%s", path);
@@ -96,7 +98,8 @@ madpo_status madpo__lines_open(madpo__lines *lines, const char *path, int64_t ke
             "%s holds %lld lines where %lld are expected; restore the file, or start a new "
             "run with another --run",
             path, (long long)lines->n, (long long)keep);
-    if (st == MADPO_OK && ftruncate(lines->fd, lines->size) != 0)
+    if (st == MADPO_OK && fstat(lines->fd, &info) == 0 && info.st_size > lines->size &&
+        ftruncate(lines->fd, lines->size) != 0)
         st = madpo__write_error(err, errno, path);
     if (st == MADPO_OK)
         return MADPO_OK;
