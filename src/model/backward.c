@@ -1,9 +1,9 @@
 /* The backward pass: gradients of all weights from dLoss/dlogp or dLoss/dreward.
  *
- * Walks the layers in reverse with dx, the gradient of the residual stream. The activations of the forward
- * pass are used up on the way (gate and up become their own gradients), so a batch is gone back through
- * once. The first pass after madpo_model_zero_grads writes the gradients, later ones add to them: zeroing
- * costs no pass of its own. */
+ * Walks the layers in reverse with dx, the gradient of the residual stream. The activations of the
+ * forward pass are used up on the way (gate and up become their own gradients), so a batch is gone
+ * back through once. The first pass after madpo_model_zero_grads writes the gradients, later ones
+ * add to them: zeroing costs no pass of its own. */
 #include <math.h>
 
 #include "base/error.h"
@@ -21,9 +21,9 @@
 typedef struct back {
     madpo_model *m;
     int64_t T;
-    bool add;         /* add to the weights' gradients instead of writing them */
+    bool add; /* add to the weights' gradients instead of writing them */
     madpo_error *err;
-    madpo_status st;  /* first failure; the steps do nothing after it */
+    madpo_status st; /* first failure; the steps do nothing after it */
 } back;
 
 /* dW [N,K] (+)= dy^T x, dx [T,K] (+)= dy W, of y [T,N] = x [T,K] W^T. */
@@ -35,10 +35,10 @@ typedef struct linear_back {
 
 static void back_linear(back *b, const linear_back *l)
 {
-    madpo_matmul_spec dw = {.op = MADPO_MATMUL_TN, .M = l->N, .N = l->K, .K = b->T,
-                            .accumulate = b->add};
-    madpo_matmul_spec dx = {.op = MADPO_MATMUL_NN, .M = b->T, .N = l->K, .K = l->N,
-                            .accumulate = l->add_dx};
+    madpo_matmul_spec dw = {
+        .op = MADPO_MATMUL_TN, .M = l->N, .N = l->K, .K = b->T, .accumulate = b->add};
+    madpo_matmul_spec dx = {
+        .op = MADPO_MATMUL_NN, .M = b->T, .N = l->K, .K = l->N, .accumulate = l->add_dx};
 
     if (b->st == MADPO_OK)
         b->st = madpo_matmul(b->m->dev, &dw, l->dw, l->dy, l->x, b->err);
@@ -46,7 +46,8 @@ static void back_linear(back *b, const linear_back *l)
         b->st = madpo_matmul(b->m->dev, &dx, l->dx, l->dy, l->w, b->err);
 }
 
-/* A norm over `rows` rows of width `C`: dgain, then dx (write, or add where dx is the residual stream). */
+/* A norm over `rows` rows of width `C`: dgain, then dx (write, or add where dx is the residual
+ * stream). */
 typedef struct norm_back {
     madpo_tensor dgain, dx, dy, x, r, gain;
     int64_t rows, C;
@@ -58,15 +59,15 @@ static void back_norm(back *b, const norm_back *n)
     madpo_device *dev = b->m->dev;
 
     if (b->st == MADPO_OK)
-        b->st = madpo_rmsnorm_bwd_gain(dev, n->dgain, n->dy, n->x, n->r, n->rows, n->C, b->add,
-                                       b->err);
+        b->st =
+            madpo_rmsnorm_bwd_gain(dev, n->dgain, n->dy, n->x, n->r, n->rows, n->C, b->add, b->err);
     if (b->st == MADPO_OK)
         b->st = madpo_rmsnorm_bwd_x(dev, n->dx, n->dy, n->x, n->r, n->gain, n->rows, n->C,
                                     b->m->config.arch->norm_add_one, n->add_dx, b->err);
 }
 
-/* The gradient of a block's output: that of the residual stream, gone back through the post norm where
- * there is one. */
+/* The gradient of a block's output: that of the residual stream, gone back through the post norm
+ * where there is one. */
 static madpo_tensor back_post_norm(back *b, madpo_tensor dgain, madpo_tensor out, madpo_tensor r,
                                    madpo_tensor gain)
 {
@@ -93,8 +94,8 @@ static void back_mlp(back *b, int32_t l)
                               c->arch->act, false, b->err);
     back_linear(b, &(linear_back){g->gate, dn, a->gate, a->n2, w->gate, c->F, c->C, false});
     back_linear(b, &(linear_back){g->up, dn, a->up, a->n2, w->up, c->F, c->C, true});
-    back_norm(b, &(norm_back){g->mlp_norm, m->d.dx, dn, a->x_mid, a->r2, w->mlp_norm, b->T, c->C,
-                              true});
+    back_norm(
+        b, &(norm_back){g->mlp_norm, m->d.dx, dn, a->x_mid, a->r2, w->mlp_norm, b->T, c->C, true});
 }
 
 static void back_attention_scores(back *b, int32_t l)
@@ -128,9 +129,11 @@ static void back_attention_scores(back *b, int32_t l)
     if (b->st == MADPO_OK)
         b->st = madpo_attention_bwd(m->dev, &t, &dims, false, b->err);
     if (b->st == MADPO_OK)
-        b->st = madpo_rope(m->dev, m->d.dq, m->batch.pos, rope, b->T, c->H, c->D, c->D, true, b->err);
+        b->st =
+            madpo_rope(m->dev, m->d.dq, m->batch.pos, rope, b->T, c->H, c->D, c->D, true, b->err);
     if (b->st == MADPO_OK)
-        b->st = madpo_rope(m->dev, m->d.dk, m->batch.pos, rope, b->T, c->K, c->D, c->D, true, b->err);
+        b->st =
+            madpo_rope(m->dev, m->d.dk, m->batch.pos, rope, b->T, c->K, c->D, c->D, true, b->err);
 }
 
 static void back_attention(back *b, int32_t l)
@@ -141,8 +144,8 @@ static void back_attention(back *b, int32_t l)
     const madpo__acts *a = &m->acts[l];
     int64_t HD = (int64_t)c->H * c->D, KD = (int64_t)c->K * c->D;
     madpo_tensor dq = m->d.dq, dk = m->d.dk, dn = m->d.dn;
-    madpo_tensor dout = back_post_norm(b, g->attn_post_norm, a->attn_out, a->r_attn,
-                                       w->attn_post_norm);
+    madpo_tensor dout =
+        back_post_norm(b, g->attn_post_norm, a->attn_out, a->r_attn, w->attn_post_norm);
 
     back_linear(b, &(linear_back){g->o, m->d.d_o, dout, a->o, w->o, c->C, HD, false});
     back_attention_scores(b, l);
@@ -155,8 +158,8 @@ static void back_attention(back *b, int32_t l)
     back_linear(b, &(linear_back){g->q, dn, dq, a->n1, w->q, HD, c->C, false});
     back_linear(b, &(linear_back){g->k, dn, dk, a->n1, w->k, KD, c->C, true});
     back_linear(b, &(linear_back){g->v, dn, m->d.dv, a->n1, w->v, KD, c->C, true});
-    back_norm(b, &(norm_back){g->attn_norm, m->d.dx, dn, a->x, a->r1, w->attn_norm, b->T, c->C,
-                              true});
+    back_norm(b,
+              &(norm_back){g->attn_norm, m->d.dx, dn, a->x, a->r1, w->attn_norm, b->T, c->C, true});
 }
 
 /* From the gradient of the final hidden states (in d.dn) to the embedding. */
@@ -178,14 +181,15 @@ static void back_body(back *b, const madpo_batch *batch)
     if (b->st == MADPO_OK && !b->add && !written)
         b->st = madpo_tensor_zero(m->dev, m->g.top.embed, b->err);
     if (b->st == MADPO_OK)
-        b->st = madpo_embedding_bwd(m->dev, m->g.top.embed, m->d.dx, m->batch.uniq,
-                                    m->batch.uniq_start, m->batch.uniq_token, scale, batch->n_uniq,
-                                    c->C, true, b->err);
+        b->st =
+            madpo_embedding_bwd(m->dev, m->g.top.embed, m->d.dx, m->batch.uniq, m->batch.uniq_start,
+                                m->batch.uniq_token, scale, batch->n_uniq, c->C, true, b->err);
 }
 
-/* Checks common to both heads, and the coefficients' way to the device. *go: there is work to do. */
-static madpo_status back_begin(back *b, bool *go, const madpo_batch *batch, const float *coef, int64_t n,
-                               madpo__done want)
+/* Checks common to both heads, and the coefficients' way to the device. *go: there is work to do.
+ */
+static madpo_status back_begin(back *b, bool *go, const madpo_batch *batch, const float *coef,
+                               int64_t n, madpo__done want)
 {
     madpo_model *m = b->m;
 
@@ -193,8 +197,9 @@ static madpo_status back_begin(back *b, bool *go, const madpo_batch *batch, cons
     if (!m->options.train)
         return madpo_error_set(b->err, MADPO_ERR_USAGE, "a model without gradients cannot go back");
     if (m->done != want)
-        return madpo_error_set(b->err, MADPO_ERR_USAGE,
-                               "no forward pass to go back through: each backward pass needs its own");
+        return madpo_error_set(
+            b->err, MADPO_ERR_USAGE,
+            "no forward pass to go back through: each backward pass needs its own");
     m->done = MADPO__DONE_NONE;
     if (n == 0 || batch->T == 0) { /* nothing to add, but nothing old may stay either */
         if (!m->grads_pending)
@@ -235,8 +240,8 @@ madpo_status madpo_model_backward_logps(madpo_model *m, const madpo_batch *batch
     return back_end(&b);
 }
 
-madpo_status madpo_model_backward_rewards(madpo_model *m, const madpo_batch *batch, const float *dreward,
-                                          madpo_error *err)
+madpo_status madpo_model_backward_rewards(madpo_model *m, const madpo_batch *batch,
+                                          const float *dreward, madpo_error *err)
 {
     back b = {.m = m, .T = batch->T, .add = !m->grads_pending, .err = err};
     bool go;

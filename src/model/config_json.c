@@ -1,5 +1,5 @@
-/* Hugging Face config.json: written with the keys transformers reads, read back strictly. A feature that
- * would change the forward pass and is not implemented is refused, never ignored. */
+/* Hugging Face config.json: written with the keys transformers reads, read back strictly. A feature
+ * that would change the forward pass and is not implemented is refused, never ignored. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -115,7 +115,7 @@ typedef struct reader {
     const json_t *o;   /* config.json's object */
     const char *where; /* its path */
     madpo_error *err;
-    madpo_status st;   /* first failure; the getters do nothing after it */
+    madpo_status st; /* first failure; the getters do nothing after it */
 } reader;
 
 static bool has(const reader *r, const char *key)
@@ -204,14 +204,15 @@ static const madpo_arch *get_arch(reader *r)
     if (!arch || strcmp(arch->hf_type, type) != 0) {
         r->st = madpo_error_set(r->err, MADPO_ERR_UNSUPPORTED,
                                 "%s: model_type '%s' is not implemented (there are: llama, "
-                                "gemma3_text)", r->where, type);
+                                "gemma3_text)",
+                                r->where, type);
         return NULL;
     }
     class = json_string_value(first);
     if (class && strcmp(class, arch->hf_class) != 0 && strcmp(class, arch->hf_class_reward) != 0)
         r->st = madpo_error_set(r->err, MADPO_ERR_UNSUPPORTED,
-                                "%s: architecture '%s' is not implemented, only %s and %s", r->where,
-                                class, arch->hf_class, arch->hf_class_reward);
+                                "%s: architecture '%s' is not implemented, only %s and %s",
+                                r->where, class, arch->hf_class, arch->hf_class_reward);
     return arch;
 }
 
@@ -223,7 +224,8 @@ static double get_rope(reader *r, const json_t *o, double fallback)
     if (r->st == MADPO_OK && type && strcmp(type, "default") != 0)
         r->st = madpo_error_set(r->err, MADPO_ERR_UNSUPPORTED,
                                 "%s: rope_type '%s' is not implemented; use a model without RoPE "
-                                "scaling", r->where, type);
+                                "scaling",
+                                r->where, type);
     return get_number(r, o, "rope_theta", fallback);
 }
 
@@ -260,8 +262,8 @@ static void get_layer_types(reader *r, madpo_model_config *c)
     int32_t pattern = 0;
 
     if (!has(r, "layer_types")) {
-        c->window_pattern = get_int(r, "_sliding_window_pattern",
-                                    get_int(r, "sliding_window_pattern", 6));
+        c->window_pattern =
+            get_int(r, "_sliding_window_pattern", get_int(r, "sliding_window_pattern", 6));
         return;
     }
     r->st = madpo_json_get_array(&types, r->o, "layer_types", r->where, r->err);

@@ -1,7 +1,8 @@
 /* The forward pass: embedding, layers, final norm; and what is read off it, log-probs and rewards.
  *
- * The order of operations is the same whether activations are kept or not and whether weights are packed
- * or not, so that a frozen reference and a policy with the same weights agree to the last bit. */
+ * The order of operations is the same whether activations are kept or not and whether weights are
+ * packed or not, so that a frozen reference and a policy with the same weights agree to the last
+ * bit. */
 #include <math.h>
 
 #include "base/error.h"
@@ -46,9 +47,10 @@ madpo_status madpo__pack_weights(madpo_model *m, madpo_error *err)
             madpo_tensor packed, w;
             int64_t N, K;
         } all[] = {
-            {p->q, w->q, HD, c->C},       {p->k, w->k, KD, c->C},   {p->v, w->v, KD, c->C},
-            {p->o, w->o, c->C, HD},       {p->gate, w->gate, c->F, c->C},
-            {p->up, w->up, c->F, c->C},   {p->down, w->down, c->C, c->F},
+            {p->q, w->q, HD, c->C},         {p->k, w->k, KD, c->C},
+            {p->v, w->v, KD, c->C},         {p->o, w->o, c->C, HD},
+            {p->gate, w->gate, c->F, c->C}, {p->up, w->up, c->F, c->C},
+            {p->down, w->down, c->C, c->F},
         };
 
         for (size_t i = 0; st == MADPO_OK && i < sizeof all / sizeof all[0]; i++) {
@@ -74,7 +76,8 @@ static madpo_status norm(madpo_model *m, madpo_tensor y, madpo_tensor r, madpo_t
 }
 
 /* q, k and v of a layer, normed and rotated. */
-static madpo_status project_qkv(madpo_model *m, int32_t l, const madpo__pass *pass, madpo_error *err)
+static madpo_status project_qkv(madpo_model *m, int32_t l, const madpo__pass *pass,
+                                madpo_error *err)
 {
     const madpo_model_config *c = &m->config;
     const madpo__params *w = &m->w.layer[l], *p = &m->p.layer[l];
@@ -108,9 +111,9 @@ static madpo_status store_kv(madpo_model *m, int32_t l, const madpo__pass *pass,
 {
     const madpo__acts *a = &m->acts[l];
     int64_t KD = (int64_t)m->config.K * m->config.D;
-    madpo_status st = madpo_kv_cache_store(m->dev, m->gen.k[l], a->k, pass->store_token,
-                                           pass->store_slot, pass->store_pos, pass->n_store,
-                                           m->gen.len, KD, err);
+    madpo_status st =
+        madpo_kv_cache_store(m->dev, m->gen.k[l], a->k, pass->store_token, pass->store_slot,
+                             pass->store_pos, pass->n_store, m->gen.len, KD, err);
 
     if (st == MADPO_OK)
         st = madpo_kv_cache_store(m->dev, m->gen.v[l], a->v, pass->store_token, pass->store_slot,
@@ -176,7 +179,8 @@ static madpo_status forward_attention(madpo_model *m, int32_t l, const madpo__pa
     return st;
 }
 
-static madpo_status forward_mlp(madpo_model *m, int32_t l, const madpo__pass *pass, madpo_error *err)
+static madpo_status forward_mlp(madpo_model *m, int32_t l, const madpo__pass *pass,
+                                madpo_error *err)
 {
     const madpo_model_config *c = &m->config;
     const madpo__params *w = &m->w.layer[l], *p = &m->p.layer[l];

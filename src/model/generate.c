@@ -1,9 +1,10 @@
 /* Generation with a KV cache.
  *
- * A prompt is computed once, packed with the others, and its keys and values are stored into the slots of
- * all its samples. Then one step a token: the sequences still going are rows 0..B-1 of every product, in
- * the order of their slots, so a step gets cheaper as sequences end. A row's bits depend on nothing but
- * its own sequence, and its draws on its own stream, so neither does the text.
+ * A prompt is computed once, packed with the others, and its keys and values are stored into the
+ * slots of all its samples. Then one step a token: the sequences still going are rows 0..B-1 of
+ * every product, in the order of their slots, so a step gets cheaper as sequences end. A row's bits
+ * depend on nothing but its own sequence, and its draws on its own stream, so neither does the
+ * text.
  *
  * One step moves one block of integers to the device and B ids back:
  *
@@ -69,8 +70,8 @@ typedef struct run {
     size_t n;
     int32_t *out, *out_len; /* by slot */
     bool *ended;
-    int64_t live;           /* B */
-    int32_t drawn;          /* tokens every live sequence has: the next draw's counter */
+    int64_t live;  /* B */
+    int32_t drawn; /* tokens every live sequence has: the next draw's counter */
 } run;
 
 static madpo_status check_request(const run *r, madpo_error *err)
@@ -84,8 +85,8 @@ static madpo_status check_request(const run *r, madpo_error *err)
         (int64_t)r->n > m->gen.slots / o->samples_per_prompt)
         return madpo_error_set(err, MADPO_ERR_USAGE,
                                "%zu prompts of %d samples do not fit into %lld generation slots; "
-                               "raise generate.batch", r->n, (int)o->samples_per_prompt,
-                               (long long)m->gen.slots);
+                               "raise generate.batch",
+                               r->n, (int)o->samples_per_prompt, (long long)m->gen.slots);
     for (size_t i = 0; i < r->n; i++) {
         if (r->n_prompt[i] < 1)
             return madpo_error_set(err, MADPO_ERR_DATA,
@@ -146,16 +147,16 @@ static int64_t list_stores(run *r, size_t first, size_t end, int64_t capacity)
     return n;
 }
 
-/* Copy the hidden state of each prompt's last token to the rows of its samples. A gather is an embedding
- * lookup in the hidden states. */
+/* Copy the hidden state of each prompt's last token to the rows of its samples. A gather is an
+ * embedding lookup in the hidden states. */
 static madpo_status gather_last(run *r, size_t first, size_t end, madpo_error *err)
 {
     madpo_model *m = r->m;
     madpo__gen *g = &m->gen;
     int64_t C = m->config.C, spp = r->o->samples_per_prompt, n = 0;
     int32_t at = 0;
-    madpo_tensor to = madpo_tensor_slice(g->h, (int64_t)first * spp * C,
-                                         (int64_t)(end - first) * spp * C);
+    madpo_tensor to =
+        madpo_tensor_slice(g->h, (int64_t)first * spp * C, (int64_t)(end - first) * spp * C);
     madpo_status st;
 
     for (size_t i = first; i < end; i++) {
@@ -237,7 +238,8 @@ static madpo_status send_step(run *r, madpo__pass *pass, madpo_error *err)
     return madpo_tensor_write(m->dev, g->step, g->host, STEP_FIELDS * B, err);
 }
 
-/* Draw the next token of every live sequence from its hidden row h [B,C], and hand the tokens out. */
+/* Draw the next token of every live sequence from its hidden row h [B,C], and hand the tokens out.
+ */
 static madpo_status draw(run *r, madpo_tensor h, madpo_error *err)
 {
     madpo_model *m = r->m;
@@ -264,6 +266,10 @@ static madpo_status draw(run *r, madpo_tensor h, madpo_error *err)
     for (int64_t b = 0; b < B; b++) {
         int32_t slot = g->live[b], id = g->host[b];
 
+        if (id < 0)
+            return madpo_error_set(err, MADPO_ERR_NUMERIC,
+                                   "sampling met logits that are not finite; the model's weights "
+                                   "are damaged");
         if (c->eos >= 0 && id == c->eos) {
             if (r->ended)
                 r->ended[slot] = true;
@@ -293,12 +299,19 @@ static madpo_status decode_step(run *r, madpo_error *err)
     return st;
 }
 
-madpo_status madpo_model_generate(madpo_model *m, const int32_t *const *prompt, const int32_t *n_prompt,
-                                  size_t n, const madpo_generate_options *options, int32_t *out,
+madpo_status madpo_model_generate(madpo_model *m, const int32_t *const *prompt,
+                                  const int32_t *n_prompt, size_t n,
+                                  const madpo_generate_options *options, int32_t *out,
                                   int32_t *out_len, bool *ended, madpo_error *err)
 {
-    run r = {.m = m, .o = options, .prompt = prompt, .n_prompt = n_prompt, .n = n, .out = out,
-             .out_len = out_len, .ended = ended};
+    run r = {.m = m,
+             .o = options,
+             .prompt = prompt,
+             .n_prompt = n_prompt,
+             .n = n,
+             .out = out,
+             .out_len = out_len,
+             .ended = ended};
     madpo__pass first;
     madpo_status st = check_request(&r, err);
     size_t slots;

@@ -1,5 +1,5 @@
-/* Random initialisation, tensor by tensor, so that a weight depends on the seed and its tensor's name only:
- * adding a layer or a head leaves the others as they were. */
+/* Random initialisation, tensor by tensor, so that a weight depends on the seed and its tensor's
+ * name only: adding a layer or a head leaves the others as they were. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +20,8 @@ static uint64_t name_stream(const char *name)
     return h;
 }
 
-/* Normals from words: Box & Muller (1958), two from two 32-bit words, which suffices for weights. */
+/* Normals from words: Box & Muller (1958), two from two 32-bit words, which suffices for weights.
+ */
 static void normals(float *out, int64_t n, double std, uint64_t seed, uint64_t stream)
 {
     for (int64_t i = 0; i < n; i += 4) {

@@ -31,27 +31,28 @@ static madpo_status config_compare(const madpo_model_config *have, const madpo_m
     bool local = have->arch->local_global;
 
     if (file->arch != have->arch)
-        return madpo_error_set(err, MADPO_ERR_MISMATCH,
-                               "%s: a %s model, but model.arch says %s", dir, file->arch->name,
-                               have->arch->name);
+        return madpo_error_set(err, MADPO_ERR_MISMATCH, "%s: a %s model, but model.arch says %s",
+                               dir, file->arch->name, have->arch->name);
     for (size_t i = 0; i < sizeof v / sizeof v[0]; i++)
         if (v[i].file != v[i].have)
-            return madpo_error_set(err, MADPO_ERR_MISMATCH, "%s: %s is %.17g, but %s says %.17g", dir,
-                                   v[i].key, v[i].file, v[i].setting, v[i].have);
+            return madpo_error_set(err, MADPO_ERR_MISMATCH, "%s: %s is %.17g, but %s says %.17g",
+                                   dir, v[i].key, v[i].file, v[i].setting, v[i].have);
     for (int32_t l = 0; l < have->L; l++)
         if (madpo_model_layer_is_full(file, l) != madpo_model_layer_is_full(have, l) ||
             (!madpo_model_layer_is_full(have, l) && file->window != have->window))
             return madpo_error_set(err, MADPO_ERR_MISMATCH,
                                    "%s: the attention window of layer %d differs from model.window "
-                                   "and model.window_pattern", dir, (int)l);
+                                   "and model.window_pattern",
+                                   dir, (int)l);
     if (local && file->rope_theta_local != have->rope_theta_local)
         return madpo_error_set(err, MADPO_ERR_MISMATCH,
                                "%s: rope_local_base_freq is %.17g, but model.rope_theta_local says "
-                               "%.17g", dir, file->rope_theta_local, have->rope_theta_local);
+                               "%.17g",
+                               dir, file->rope_theta_local, have->rope_theta_local);
     if (madpo__attn_scale(file) != madpo__attn_scale(have))
-        return madpo_error_set(err, MADPO_ERR_MISMATCH,
-                               "%s: query_pre_attn_scalar differs from this model's attention scale",
-                               dir);
+        return madpo_error_set(
+            err, MADPO_ERR_MISMATCH,
+            "%s: query_pre_attn_scalar differs from this model's attention scale", dir);
     return MADPO_OK;
 }
 
@@ -75,23 +76,25 @@ static bool same_shape(const madpo_model_tensor *t, const madpo_safetensor *s)
     return true;
 }
 
-static madpo_status load_tensor(madpo_model *m, const madpo_model_tensor *t, const madpo_safetensor *s,
-                                const char *path, madpo_error *err)
+static madpo_status load_tensor(madpo_model *m, const madpo_model_tensor *t,
+                                const madpo_safetensor *s, const char *path, madpo_error *err)
 {
     char want[96], got[96];
 
     if (!s)
         return madpo_error_set(err, MADPO_ERR_DATA, "%s: tensor '%s' is missing", path, t->name);
     if (strcmp(s->dtype, "F32") != 0)
-        return madpo_error_set(err, MADPO_ERR_UNSUPPORTED,
-                               "%s: tensor '%s' is stored as %s, only F32 is read; convert the model "
-                               "to float32", path, t->name, s->dtype);
+        return madpo_error_set(
+            err, MADPO_ERR_UNSUPPORTED,
+            "%s: tensor '%s' is stored as %s, only F32 is read; convert the model "
+            "to float32",
+            path, t->name, s->dtype);
     if (!same_shape(t, s)) {
         shape_text(want, sizeof want, t->n_dims, t->shape);
         shape_text(got, sizeof got, s->n_dims, s->shape);
         return madpo_error_set(err, MADPO_ERR_DATA,
-                               "%s: tensor '%s' has shape %s, config.json asks for %s", path, t->name,
-                               got, want);
+                               "%s: tensor '%s' has shape %s, config.json asks for %s", path,
+                               t->name, got, want);
     }
     return madpo_tensor_write(m->dev, t->weight, s->data, t->n, err);
 }
@@ -106,8 +109,8 @@ static bool may_ignore(const madpo_model *m, const char *name)
     return strcmp(name, "lm_head.weight") == 0 && (m->config.tied || m->options.reward_head);
 }
 
-static madpo_status check_extra(const madpo_model *m, const madpo_safetensors *file, const char *path,
-                                madpo_error *err)
+static madpo_status check_extra(const madpo_model *m, const madpo_safetensors *file,
+                                const char *path, madpo_error *err)
 {
     for (size_t i = 0; i < madpo_safetensors_count(file); i++) {
         const char *name = madpo_safetensors_at(file, i)->name;
@@ -119,8 +122,9 @@ static madpo_status check_extra(const madpo_model *m, const madpo_safetensors *f
             return madpo_error_set(err, MADPO_ERR_DATA,
                                    "%s holds a reward model, not a language model", path);
         if (!known)
-            return madpo_error_set(err, MADPO_ERR_DATA, "%s: tensor '%s' has no place in a %s model",
-                                   path, name, m->config.arch->name);
+            return madpo_error_set(err, MADPO_ERR_DATA,
+                                   "%s: tensor '%s' has no place in a %s model", path, name,
+                                   m->config.arch->name);
     }
     return MADPO_OK;
 }

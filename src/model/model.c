@@ -22,7 +22,8 @@ static madpo_status options_check(const madpo_model_config *c, const madpo_model
         return madpo_error_set(err, MADPO_ERR_USAGE,
                                "a model needs room for one token and one segment at least");
     if (o->gen_slots > 0 && o->gen_len < 1)
-        return madpo_error_set(err, MADPO_ERR_USAGE, "generation needs room for one token at least");
+        return madpo_error_set(err, MADPO_ERR_USAGE,
+                               "generation needs room for one token at least");
     if (o->gen_slots > 0 && o->gen_len > c->max_positions)
         return madpo_error_set(err, MADPO_ERR_CONFIG,
                                "generating %lld tokens exceeds the model's %d positions; lower "
@@ -49,7 +50,8 @@ static madpo_status model_prepare(madpo_model *m, madpo_error *err)
         m->positions = m->config.max_positions;
     m->gen.slots = o->gen_slots;
     m->gen.len = o->gen_len;
-    /* Packing pays where the same weights are used step after step; CLBlast would only get a copy. */
+    /* Packing pays where the same weights are used step after step; CLBlast would only get a copy.
+     */
     m->use_packed = o->gen_slots > 0 && strcmp(madpo_matmul_provider_name(m->dev), "panel") == 0;
     m->packed_stale = true;
     m->acts = calloc((size_t)m->config.L, sizeof *m->acts);
@@ -63,7 +65,8 @@ static madpo_status model_prepare(madpo_model *m, madpo_error *err)
     return st;
 }
 
-static madpo_status model_start(madpo_model **out, madpo_device *dev, const madpo_model_config *config,
+static madpo_status model_start(madpo_model **out, madpo_device *dev,
+                                const madpo_model_config *config,
                                 const madpo_model_options *options, madpo_error *err)
 {
     madpo_model *m = calloc(1, sizeof *m);
@@ -83,8 +86,9 @@ static madpo_status model_start(madpo_model **out, madpo_device *dev, const madp
     return st;
 }
 
-madpo_status madpo_model_plan(madpo_memory_plan *out, madpo_device *dev, const madpo_model_config *config,
-                              const madpo_model_options *options, madpo_error *err)
+madpo_status madpo_model_plan(madpo_memory_plan *out, madpo_device *dev,
+                              const madpo_model_config *config, const madpo_model_options *options,
+                              madpo_error *err)
 {
     madpo_model *m;
     madpo_status st = model_start(&m, dev, config, options, err);
@@ -111,7 +115,8 @@ static madpo_status plan_refuse(const madpo_model *m, madpo_error *err)
         setting = "generate.batch";
     madpo_memory_plan_format(p, &m->options, line, sizeof line);
     return madpo_error_set(err, MADPO_ERR_MEMORY,
-                           "the model does not fit into device memory; lower %s (%s)", setting, line);
+                           "the model does not fit into device memory; lower %s (%s)", setting,
+                           line);
 }
 
 static madpo_status alloc_slabs(madpo_model *m, madpo_error *err)
@@ -161,7 +166,8 @@ static madpo_status fill_rope(madpo_model *m, madpo_tensor table, double theta, 
 /* ---- warm-up ---- */
 
 /* Run everything once at a tiny size, so that programs are built now and never inside a step. All
- * weights are zero: the results do not matter, and the gradients still count as unwritten after it. */
+ * weights are zero: the results do not matter, and the gradients still count as unwritten after it.
+ */
 static madpo_status warm_up_batch(madpo_model *m, madpo_error *err)
 {
     /* one pair: prompt | chosen | rejected, a token each */
@@ -171,11 +177,26 @@ static madpo_status warm_up_batch(madpo_model *m, madpo_error *err)
     int64_t seq_row[] = {0, 1, 2}, seq_id[] = {0, 0};
     int32_t uniq_start[] = {0, 3}, uniq_token[] = {0, 1, 2};
     int32_t tok_row_start[] = {0, 2, 2, 2}, tok_row[] = {0, 1};
-    madpo_batch b = {.T = 3, .ids = ids, .pos = pos, .tok_seg = tok_seg, .n_seg = 3, .seg = seg,
-                     .R = 2, .row_token = row_token, .row_label = zeros, .row_seq = row_seq,
-                     .n_seq = 2, .seq_row = seq_row, .seq_last = seq_last, .seq_id = seq_id,
-                     .n_uniq = 1, .uniq = zeros, .uniq_start = uniq_start, .uniq_token = uniq_token,
-                     .tok_row_start = tok_row_start, .tok_row = tok_row};
+    madpo_batch b = {.T = 3,
+                     .ids = ids,
+                     .pos = pos,
+                     .tok_seg = tok_seg,
+                     .n_seg = 3,
+                     .seg = seg,
+                     .R = 2,
+                     .row_token = row_token,
+                     .row_label = zeros,
+                     .row_seq = row_seq,
+                     .n_seq = 2,
+                     .seq_row = seq_row,
+                     .seq_last = seq_last,
+                     .seq_id = seq_id,
+                     .n_uniq = 1,
+                     .uniq = zeros,
+                     .uniq_start = uniq_start,
+                     .uniq_token = uniq_token,
+                     .tok_row_start = tok_row_start,
+                     .tok_row = tok_row};
     float out[2], coef[] = {0, 0};
     madpo_status st;
 
@@ -196,8 +217,12 @@ static madpo_status warm_up_batch(madpo_model *m, madpo_error *err)
 
 static madpo_status warm_up_generation(madpo_model *m, madpo_error *err)
 {
-    madpo_generate_options o = {.temperature = 1, .top_k = 2, .top_p = .5f, .max_new = 2,
-                                .samples_per_prompt = 1, .ban_eos = true};
+    madpo_generate_options o = {.temperature = 1,
+                                .top_k = 2,
+                                .top_p = .5f,
+                                .max_new = 2,
+                                .samples_per_prompt = 1,
+                                .ban_eos = true};
     const int32_t prompt[] = {0}, *prompts[] = {prompt}, n_prompt[] = {1};
     int32_t out[2], out_len[1];
     madpo_status st;

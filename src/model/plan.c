@@ -118,8 +118,8 @@ void madpo__plan_bind(madpo_model *m)
 
     if (m->options.train)
         return;
-    /* Nothing is looked at again: the residual stream stays in one place, norms before the projections
-     * write over their inputs, a block's output goes through tmp. */
+    /* Nothing is looked at again: the residual stream stays in one place, norms before the
+     * projections write over their inputs, a block's output goes through tmp. */
     a->x_mid = a->x;
     a->r2 = a->r1;
     a->n2 = a->n1;
@@ -151,7 +151,8 @@ static void plan_cache(planner *p, madpo_model *m)
     plan_i32(p, &m->gen.store, 3 * m->gen.slots * m->gen.len);
 }
 
-static void plan_packed_one(planner *p, const madpo_model *m, madpo_tensor *slot, int64_t N, int64_t K)
+static void plan_packed_one(planner *p, const madpo_model *m, madpo_tensor *slot, int64_t N,
+                            int64_t K)
 {
     madpo_matmul_spec spec = {.op = MADPO_MATMUL_NT, .M = 1, .N = N, .K = K};
 
@@ -180,14 +181,16 @@ static void plan_packed(planner *p, madpo_model *m)
 
 /* ---- workspace ---- */
 
-static int64_t matmul_need(const madpo_model *m, madpo_matmul_op op, int64_t M, int64_t N, int64_t K)
+static int64_t matmul_need(const madpo_model *m, madpo_matmul_op op, int64_t M, int64_t N,
+                           int64_t K)
 {
     madpo_matmul_spec spec = {.op = op, .M = M, .N = N, .K = K};
 
     return madpo_matmul_workspace(m->dev, &spec);
 }
 
-/* One linear layer of N outputs and K inputs over T rows: forward, and both products of its backward. */
+/* One linear layer of N outputs and K inputs over T rows: forward, and both products of its
+ * backward. */
 static int64_t linear_need(const madpo_model *m, int64_t T, int64_t N, int64_t K)
 {
     int64_t need = matmul_need(m, MADPO_MATMUL_NT, T, N, K);
@@ -196,6 +199,16 @@ static int64_t linear_need(const madpo_model *m, int64_t T, int64_t N, int64_t K
         need = max2(need, matmul_need(m, MADPO_MATMUL_NN, T, K, N));
         need = max2(need, matmul_need(m, MADPO_MATMUL_TN, N, K, T));
     }
+    return need;
+}
+
+/* The largest need of a norm's gain gradient over up to T rows: fewer rows may make more blocks. */
+static int64_t norm_need(const madpo_model *m, int64_t T, int64_t C)
+{
+    int64_t need = 0;
+
+    for (int64_t t = 1; t <= T; t++)
+        need = max2(need, madpo_rmsnorm_workspace(m->dev, t, C));
     return need;
 }
 
@@ -216,11 +229,9 @@ int64_t madpo__plan_workspace(const madpo_model *m)
         need = max2(need, madpo_head_workspace(m->dev, &head));
     if (!m->options.train)
         return need;
-    need = max2(need, madpo_rmsnorm_workspace(m->dev, T, c->C));
-    if (c->arch->qk_norm) {
-        need = max2(need, madpo_rmsnorm_workspace(m->dev, T * c->H, c->D));
-        need = max2(need, madpo_rmsnorm_workspace(m->dev, T * c->K, c->D));
-    }
+    need = max2(need, norm_need(m, T, c->C));
+    if (c->arch->qk_norm)
+        need = max2(need, norm_need(m, T * c->H, c->D));
     return max2(need, madpo_grad_norm_workspace(m->dev, m->n_weights));
 }
 
@@ -289,9 +300,9 @@ void madpo_memory_plan_format(const madpo_memory_plan *plan, const madpo_model_o
         const char *name;
         uint64_t bytes;
     } parts[] = {
-        {"weights", plan->weights},         {"gradients", plan->gradients},
-        {"optimiser", plan->optimiser},     {"activations", plan->activations},
-        {"KV cache", plan->kv_cache},       {"packed weights", plan->packed},
+        {"weights", plan->weights},     {"gradients", plan->gradients},
+        {"optimiser", plan->optimiser}, {"activations", plan->activations},
+        {"KV cache", plan->kv_cache},   {"packed weights", plan->packed},
         {"workspace", plan->workspace},
     };
     char total[32], available[32];

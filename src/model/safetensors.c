@@ -1,5 +1,5 @@
-/* Reading safetensors files. Nothing of the file is believed before it is checked: a header can claim any
- * size, offset or shape. The data is mapped, not copied, and may be unaligned. */
+/* Reading safetensors files. Nothing of the file is believed before it is checked: a header can
+ * claim any size, offset or shape. The data is mapped, not copied, and may be unaligned. */
 #include "model/safetensors.h"
 
 #include <errno.h>
@@ -22,7 +22,7 @@ struct madpo_safetensors {
     size_t size;
     const unsigned char *data; /* of the buffer behind the header */
     size_t data_bytes;
-    json_t *header;            /* names and dtypes live here */
+    json_t *header; /* names and dtypes live here */
     madpo_safetensor *v;
     size_t n;
 };
@@ -32,9 +32,9 @@ static const struct {
     const char *name;
     size_t bytes;
 } dtypes[] = {
-    {"BOOL", 1}, {"U8", 1},   {"I8", 1},  {"F8_E5M2", 1}, {"F8_E4M3", 1}, {"F8_E8M0", 1},
-    {"I16", 2},  {"U16", 2},  {"F16", 2}, {"BF16", 2},    {"I32", 4},     {"U32", 4},
-    {"F32", 4},  {"I64", 8},  {"U64", 8}, {"F64", 8},     {"C64", 8},
+    {"BOOL", 1}, {"U8", 1},  {"I8", 1},  {"F8_E5M2", 1}, {"F8_E4M3", 1}, {"F8_E8M0", 1},
+    {"I16", 2},  {"U16", 2}, {"F16", 2}, {"BF16", 2},    {"I32", 4},     {"U32", 4},
+    {"F32", 4},  {"I64", 8}, {"U64", 8}, {"F64", 8},     {"C64", 8},
 };
 
 /* 0 if unknown; *name becomes the table's own constant. */
@@ -84,10 +84,11 @@ static madpo_status read_header(madpo_safetensors *st, madpo_error *err)
     for (int i = 7; i >= 0; i--)
         n = n << 8 | st->map[i];
     if (n > SAFETENSORS_HEADER_MAX)
-        return madpo_error_set(err, MADPO_ERR_DATA,
-                               "%s: a header of %llu bytes is beyond the format's limit of %u; this is "
-                               "no safetensors file", st->path, (unsigned long long)n,
-                               SAFETENSORS_HEADER_MAX);
+        return madpo_error_set(
+            err, MADPO_ERR_DATA,
+            "%s: a header of %llu bytes is beyond the format's limit of %u; this is "
+            "no safetensors file",
+            st->path, (unsigned long long)n, SAFETENSORS_HEADER_MAX);
     if (n > st->size - 8)
         return madpo_error_set(err, MADPO_ERR_DATA,
                                "%s: truncated: a header of %llu bytes in a file of %zu", st->path,
@@ -111,10 +112,8 @@ static madpo_status check_metadata(const madpo_safetensors *st, json_t *metadata
 
     if (!json_is_object(metadata))
         return madpo_error_set(err, MADPO_ERR_DATA, "%s: __metadata__ is not an object", st->path);
-    json_object_foreach(metadata, key, value)
-        if (!json_is_string(value))
-            return madpo_error_set(err, MADPO_ERR_DATA, "%s: __metadata__ '%s' is not a string",
-                                   st->path, key);
+    json_object_foreach(metadata, key, value) if (!json_is_string(value)) return madpo_error_set(
+        err, MADPO_ERR_DATA, "%s: __metadata__ '%s' is not a string", st->path, key);
     return MADPO_OK;
 }
 
@@ -130,8 +129,8 @@ static bool get_size(size_t *out, const json_t *array, size_t i)
     return true;
 }
 
-static madpo_status read_shape(madpo_safetensor *t, size_t *n, const json_t *shape, const char *path,
-                               madpo_error *err)
+static madpo_status read_shape(madpo_safetensor *t, size_t *n, const json_t *shape,
+                               const char *path, madpo_error *err)
 {
     size_t dims = json_array_size(shape);
 
@@ -140,8 +139,8 @@ static madpo_status read_shape(madpo_safetensor *t, size_t *n, const json_t *sha
                                t->name);
     if (dims > MADPO_SAFETENSORS_DIMS)
         return madpo_error_set(err, MADPO_ERR_UNSUPPORTED,
-                               "%s: tensor '%s': %zu dimensions, at most %d are read", path, t->name,
-                               dims, MADPO_SAFETENSORS_DIMS);
+                               "%s: tensor '%s': %zu dimensions, at most %d are read", path,
+                               t->name, dims, MADPO_SAFETENSORS_DIMS);
     t->n_dims = (int)dims;
     for (size_t i = 0; i < dims; i++) {
         size_t d;
@@ -152,8 +151,8 @@ static madpo_status read_shape(madpo_safetensor *t, size_t *n, const json_t *sha
                                    t->name);
         t->shape[i] = (int64_t)d;
         if (!madpo_checked_mul(n, *n, d))
-            return madpo_error_set(err, MADPO_ERR_DATA, "%s: tensor '%s': the shape overflows", path,
-                                   t->name);
+            return madpo_error_set(err, MADPO_ERR_DATA, "%s: tensor '%s': the shape overflows",
+                                   path, t->name);
     }
     return MADPO_OK;
 }
@@ -177,8 +176,8 @@ static madpo_status read_entry(madpo_safetensors *st, madpo_safetensor *t, json_
     if (status != MADPO_OK)
         return status;
     if (!madpo_checked_mul(&bytes, bytes, n))
-        return madpo_error_set(err, MADPO_ERR_DATA, "%s: tensor '%s': the shape overflows", st->path,
-                               t->name);
+        return madpo_error_set(err, MADPO_ERR_DATA, "%s: tensor '%s': the shape overflows",
+                               st->path, t->name);
     if (json_array_size(offsets) != 2 || !get_size(&begin, offsets, 0) ||
         !get_size(&end, offsets, 1))
         return madpo_error_set(err, MADPO_ERR_DATA,
@@ -216,16 +215,17 @@ static madpo_status check_cover(const madpo_safetensors *st, madpo_error *err)
         const unsigned char *begin = st->v[i].data;
 
         if (begin < at)
-            return madpo_error_set(err, MADPO_ERR_DATA, "%s: tensors '%s' and '%s' overlap", st->path,
-                                   st->v[i - 1].name, st->v[i].name);
+            return madpo_error_set(err, MADPO_ERR_DATA, "%s: tensors '%s' and '%s' overlap",
+                                   st->path, st->v[i - 1].name, st->v[i].name);
         if (begin > at)
-            return madpo_error_set(err, MADPO_ERR_DATA, "%s: a hole of %zu bytes before tensor '%s'",
-                                   st->path, (size_t)(begin - at), st->v[i].name);
+            return madpo_error_set(err, MADPO_ERR_DATA,
+                                   "%s: a hole of %zu bytes before tensor '%s'", st->path,
+                                   (size_t)(begin - at), st->v[i].name);
         at = begin + st->v[i].bytes;
     }
     if (at != st->data + st->data_bytes)
-        return madpo_error_set(err, MADPO_ERR_DATA, "%s: %zu bytes behind the last tensor", st->path,
-                               (size_t)(st->data + st->data_bytes - at));
+        return madpo_error_set(err, MADPO_ERR_DATA, "%s: %zu bytes behind the last tensor",
+                               st->path, (size_t)(st->data + st->data_bytes - at));
     return MADPO_OK;
 }
 
@@ -238,7 +238,8 @@ static madpo_status read_entries(madpo_safetensors *st, madpo_error *err)
     st->v = calloc(json_object_size(st->header) + 1, sizeof *st->v);
     if (!st->v)
         return madpo_error_set(err, MADPO_ERR_NOMEM, "out of memory reading %s", st->path);
-    json_object_foreach(st->header, key, entry) {
+    json_object_foreach(st->header, key, entry)
+    {
         if (strcmp(key, "__metadata__") == 0) {
             status = check_metadata(st, entry, err);
         } else {

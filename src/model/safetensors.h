@@ -1,23 +1,24 @@
 #ifndef MADPO_MODEL_SAFETENSORS_H
 #define MADPO_MODEL_SAFETENSORS_H
-/* safetensors files: 8-byte little-endian header length, JSON header, data. Read with full validation
- * (sorted by offset the entries are contiguous, cover the buffer exactly, sizes match shapes, no
- * duplicate names, header <= 100 MB), written to a temporary file and renamed. F32 and I32 here. */
+/* safetensors files: 8-byte little-endian header length, JSON header, data. Read with full
+ * validation (sorted by offset the entries are contiguous, cover the buffer exactly, sizes match
+ * shapes, no duplicate names, header <= 100 MB), written to a temporary file and renamed. F32 and
+ * I32 here. */
 #include "madpo/error.h"
 
 #define MADPO_SAFETENSORS_DIMS 4
 typedef struct madpo_safetensor {
-    char *name;                  /* owned by the file object when reading, borrowed when writing */
-    const char *dtype;           /* "F32", "I32", … */
+    char *name;        /* owned by the file object when reading, borrowed when writing */
+    const char *dtype; /* "F32", "I32", … */
     int n_dims;
     int64_t shape[MADPO_SAFETENSORS_DIMS];
-    const void *data;            /* reading: into the mapping; writing: host memory to store */
+    const void *data; /* reading: into the mapping; writing: host memory to store */
     uint64_t bytes;
 } madpo_safetensor;
 
 typedef struct madpo_safetensors madpo_safetensors;
-madpo_status madpo_safetensors_open(madpo_safetensors **out, const char *path, madpo_error *err)
-    MADPO_MUST_CHECK;
+madpo_status madpo_safetensors_open(madpo_safetensors **out, const char *path,
+                                    madpo_error *err) MADPO_MUST_CHECK;
 size_t madpo_safetensors_count(const madpo_safetensors *st);
 const madpo_safetensor *madpo_safetensors_at(const madpo_safetensors *st, size_t i); /* borrowed */
 const madpo_safetensor *madpo_safetensors_find(const madpo_safetensors *st, const char *name);

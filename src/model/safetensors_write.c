@@ -1,4 +1,5 @@
-/* Writing safetensors files: header, then the tensors in the order given, through a temporary file. */
+/* Writing safetensors files: header, then the tensors in the order given, through a temporary file.
+ */
 #include <stdlib.h>
 #include <string.h>
 

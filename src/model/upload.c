@@ -18,11 +18,11 @@ static madpo_status batch_check(const madpo_model *m, const madpo_batch *b, madp
 
     if (b->T > m->rows || b->R > o->max_rows || b->n_seg > o->max_segments ||
         b->n_seq > o->max_sequences)
-        return madpo_error_set(err, MADPO_ERR_USAGE,
-                               "a batch of %lld tokens, %lld rows, %lld segments and %lld sequences "
-                               "is more than the model was planned for; raise batch.tokens",
-                               (long long)b->T, (long long)b->R, (long long)b->n_seg,
-                               (long long)b->n_seq);
+        return madpo_error_set(
+            err, MADPO_ERR_USAGE,
+            "a batch of %lld tokens, %lld rows, %lld segments and %lld sequences "
+            "is more than the model was planned for; raise batch.tokens",
+            (long long)b->T, (long long)b->R, (long long)b->n_seg, (long long)b->n_seq);
     for (int64_t t = 0; t < b->T; t++) {
         if (b->ids[t] < 0 || b->ids[t] >= m->config.V)
             return madpo_error_set(err, MADPO_ERR_DATA,

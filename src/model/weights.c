@@ -1,5 +1,5 @@
-/* The weight table: names, shapes and places of all tensors, in slab order. One list of rows drives sizes,
- * initialisation, file names, gradients and packing. */
+/* The weight table: names, shapes and places of all tensors, in slab order. One list of rows drives
+ * sizes, initialisation, file names, gradients and packing. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,7 +33,7 @@ typedef enum when {
 typedef struct weight_row {
     const char *name; /* behind "model.layers.N." for a layer's */
     size_t offset;
-    dim rows, cols;   /* cols DIM_NONE: a vector */
+    dim rows, cols; /* cols DIM_NONE: a vector */
     when when;
     bool residual;
 } weight_row;
@@ -41,8 +41,8 @@ typedef struct weight_row {
 #define IN_LAYER(field) offsetof(madpo__params, field)
 #define IN_TOP(field)   offsetof(madpo__globals, field)
 
-static const weight_row embed_row = {"model.embed_tokens.weight", IN_TOP(embed), DIM_V, DIM_C, ALWAYS,
-                                     false};
+static const weight_row embed_row = {
+    "model.embed_tokens.weight", IN_TOP(embed), DIM_V, DIM_C, ALWAYS, false};
 
 static const weight_row layer_matrices[] = {
     {"self_attn.q_proj.weight", IN_LAYER(q), DIM_HD, DIM_C, ALWAYS, false},
@@ -59,12 +59,14 @@ static const weight_row top_matrices[] = {
     {"score.weight", IN_TOP(score), DIM_ONE, DIM_C, IF_REWARD, false},
 };
 
-/* post_attention_layernorm is the norm before the MLP in Llama and the one behind attention in Gemma. */
+/* post_attention_layernorm is the norm before the MLP in Llama and the one behind attention in
+ * Gemma. */
 static const weight_row layer_norms[] = {
     {"input_layernorm.weight", IN_LAYER(attn_norm), DIM_C, DIM_NONE, ALWAYS, false},
     {"self_attn.q_norm.weight", IN_LAYER(q_norm), DIM_D, DIM_NONE, IF_QK_NORM, false},
     {"self_attn.k_norm.weight", IN_LAYER(k_norm), DIM_D, DIM_NONE, IF_QK_NORM, false},
-    {"post_attention_layernorm.weight", IN_LAYER(mlp_norm), DIM_C, DIM_NONE, IF_NO_POST_NORMS, false},
+    {"post_attention_layernorm.weight", IN_LAYER(mlp_norm), DIM_C, DIM_NONE, IF_NO_POST_NORMS,
+     false},
     {"post_attention_layernorm.weight", IN_LAYER(attn_post_norm), DIM_C, DIM_NONE, IF_POST_NORMS,
      false},
     {"pre_feedforward_layernorm.weight", IN_LAYER(mlp_norm), DIM_C, DIM_NONE, IF_POST_NORMS, false},
@@ -72,8 +74,8 @@ static const weight_row layer_norms[] = {
      false},
 };
 
-static const weight_row final_row = {"model.norm.weight", IN_TOP(final_norm), DIM_C, DIM_NONE, ALWAYS,
-                                     false};
+static const weight_row final_row = {
+    "model.norm.weight", IN_TOP(final_norm), DIM_C, DIM_NONE, ALWAYS, false};
 
 #define COUNT(rows) (sizeof(rows) / sizeof((rows)[0]))
 
@@ -136,10 +138,8 @@ static void add_row(madpo_model *m, const weight_row *row, int32_t layer)
     t->shape[1] = dim_size(&m->config, row->cols);
     t->n = t->shape[0] * t->shape[1];
     t->decay = row->cols != DIM_NONE;
-    *info = (struct madpo__weight_info){.layer = layer,
-                                        .offset = row->offset,
-                                        .first = m->n_weights,
-                                        .residual = row->residual};
+    *info = (struct madpo__weight_info){
+        .layer = layer, .offset = row->offset, .first = m->n_weights, .residual = row->residual};
     m->n_tensors++;
     m->n_weights += (t->n + WEIGHT_ALIGN - 1) / WEIGHT_ALIGN * WEIGHT_ALIGN;
     if (t->decay)

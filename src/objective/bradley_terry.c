@@ -1,7 +1,9 @@
-/* Reward-model loss of one pair (Bradley & Terry 1952; the centring term is Eisenstein et al. 2023). */
+/* Reward-model loss of one pair (Bradley & Terry 1952; the centring term is Eisenstein et al.
+ * 2023). */
 #include "objective/objective.h"
 
-madpo_reward_loss madpo_bradley_terry(double r_chosen, double r_rejected, double margin, double center)
+madpo_reward_loss madpo_bradley_terry(double r_chosen, double r_rejected, double margin,
+                                      double center)
 {
     double h = r_chosen - r_rejected - margin;
     double sum = r_chosen + r_rejected;

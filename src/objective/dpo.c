@@ -1,4 +1,5 @@
-/* Direct Preference Optimization (Rafailov et al. 2023, arXiv 2305.18290, eq. 7): -log sigma(beta m). */
+/* Direct Preference Optimization (Rafailov et al. 2023, arXiv 2305.18290, eq. 7): -log sigma(beta
+ * m). */
 #include "objective/dpo.h"
 
 double madpo__pair_margin(const madpo_pair_logps *in)

@@ -1,5 +1,5 @@
-/* Identity Preference Optimization (Azar et al. 2023, arXiv 2310.12036, eq. 17) on summed log-probs:
- * (m - 1/(2 beta))^2, as MADPO's reference implementation has it. */
+/* Identity Preference Optimization (Azar et al. 2023, arXiv 2310.12036, eq. 17) on summed
+ * log-probs: (m - 1/(2 beta))^2, as MADPO's reference implementation has it. */
 #include "objective/dpo.h"
 
 void madpo__ipo_pair(const madpo_objective_options *options, const madpo_pair_logps *in,

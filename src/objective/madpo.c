@@ -1,5 +1,5 @@
-/* Margin-Adaptive DPO (Rho 2025, arXiv 2510.05342): DPO's loss times w(h), which is a constant of the
- * pair: no gradient flows through it and the mean is not divided by the sum of the weights. */
+/* Margin-Adaptive DPO (Rho 2025, arXiv 2510.05342): DPO's loss times w(h), which is a constant of
+ * the pair: no gradient flows through it and the mean is not divided by the sum of the weights. */
 #include "objective/dpo.h"
 
 void madpo__madpo_pair(const madpo_objective_options *options, const madpo_pair_logps *in,

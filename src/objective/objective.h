@@ -1,7 +1,8 @@
 #ifndef MADPO_OBJECTIVE_OBJECTIVE_H
 #define MADPO_OBJECTIVE_OBJECTIVE_H
-/* Preference objectives as pure host functions in double: log-probs and cached margins in, per-pair loss,
- * weight and gradient coefficients out. No state, no I/O. One small file each; all in one table. */
+/* Preference objectives as pure host functions in double: log-probs and cached margins in, per-pair
+ * loss, weight and gradient coefficients out. No state, no I/O. One small file each; all in one
+ * table. */
 #include "madpo/error.h"
 
 /* MADPO's weight (Rho 2025, arXiv 2510.05342), stable form:
@@ -13,8 +14,8 @@ typedef struct madpo_weight_options {
     double lambda; /* > 0 */
     double tau;    /* > 0, in reward logits */
 } madpo_weight_options;
-madpo_status madpo_weight_options_check(const madpo_weight_options *options, madpo_error *err)
-    MADPO_MUST_CHECK;
+madpo_status madpo_weight_options_check(const madpo_weight_options *options,
+                                        madpo_error *err) MADPO_MUST_CHECK;
 double madpo_weight_c(const madpo_weight_options *options, double h);
 double madpo_weight_w(const madpo_weight_options *options, double h);
 
@@ -34,26 +35,30 @@ typedef struct madpo_objective_options {
     madpo_weight_options weight;
 } madpo_objective_options;
 
-/* Result of one pair; dloss_d* are of this pair's own loss (the caller divides by the number of pairs). */
+/* Result of one pair; dloss_d* are of this pair's own loss (the caller divides by the number of
+ * pairs). */
 typedef struct madpo_pair_loss {
-    double loss, weight, m;          /* m = policy margin (chosen - ref) - (rejected - ref) */
-    double dchosen, drejected;       /* dloss/dlogp(chosen), dloss/dlogp(rejected) */
+    double loss, weight, m;    /* m = policy margin (chosen - ref) - (rejected - ref) */
+    double dchosen, drejected; /* dloss/dlogp(chosen), dloss/dlogp(rejected) */
 } madpo_pair_loss;
 
 typedef struct madpo_objective {
-    const char *name;     /* "madpo", "dpo", "ipo" */
-    const char *formula;  /* one line */
-    const char *source;   /* paper or reference implementation */
-    void (*pair)(const madpo_objective_options *options, const madpo_pair_logps *in, madpo_pair_loss *out);
-    bool needs_margin;    /* uses h */
+    const char *name;    /* "madpo", "dpo", "ipo" */
+    const char *formula; /* one line */
+    const char *source;  /* paper or reference implementation */
+    void (*pair)(const madpo_objective_options *options, const madpo_pair_logps *in,
+                 madpo_pair_loss *out);
+    bool needs_margin; /* uses h */
 } madpo_objective;
 const madpo_objective *madpo_objective_find(const char *name); /* NULL if unknown */
 size_t madpo_objective_count(void);
 const madpo_objective *madpo_objective_at(size_t i);
 
-/* Bradley-Terry reward loss -log sigma(r_c - r_r - margin) + center (r_c + r_r)^2 and its gradient. */
+/* Bradley-Terry reward loss -log sigma(r_c - r_r - margin) + center (r_c + r_r)^2 and its gradient.
+ */
 typedef struct madpo_reward_loss {
     double loss, dchosen, drejected;
 } madpo_reward_loss;
-madpo_reward_loss madpo_bradley_terry(double r_chosen, double r_rejected, double margin, double center);
+madpo_reward_loss madpo_bradley_terry(double r_chosen, double r_rejected, double margin,
+                                      double center);
 #endif

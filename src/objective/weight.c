@@ -11,9 +11,9 @@ madpo_status madpo_weight_options_check(const madpo_weight_options *o, madpo_err
         return madpo_error_set(err, MADPO_ERR_CONFIG,
                                "policy.c_max = %g must be at least 1 (1 gives DPO)", o->c_max);
     if (!(o->c_min >= 0.0 && o->c_min < 1.0) && !(o->c_max == 1.0 && o->c_min == 1.0))
-        return madpo_error_set(err, MADPO_ERR_CONFIG,
-                               "policy.c_min = %g must be at least 0 and below 1 (1/c_max is usual)",
-                               o->c_min);
+        return madpo_error_set(
+            err, MADPO_ERR_CONFIG,
+            "policy.c_min = %g must be at least 0 and below 1 (1/c_max is usual)", o->c_min);
     if (!(isfinite(o->lambda) && o->lambda > 0.0))
         return madpo_error_set(err, MADPO_ERR_CONFIG, "policy.lambda = %g must be above 0",
                                o->lambda);
@@ -26,8 +26,9 @@ double madpo_weight_c(const madpo_weight_options *o, double h)
 {
     double ln_k;
 
-    /* c_max = 1 means K = 0 and c = 1 for every h. Said outright: c_min + (1 - c_min) may round, and
-     * the default c_min = 1/c_max is then 1, which would divide by zero. A NaN margin stays one. */
+    /* c_max = 1 means K = 0 and c = 1 for every h. Said outright: c_min + (1 - c_min) may round,
+     * and the default c_min = 1/c_max is then 1, which would divide by zero. A NaN margin stays
+     * one. */
     if (o->c_max == 1.0)
         return isnan(h) ? h : 1.0;
     ln_k = log(o->c_max - 1.0) - log1p(-o->c_min);

@@ -1,5 +1,5 @@
-/* Objectives: the published weight table, closed-form cases, identities that hold to the last bit, finite
- * differences in double, saturation. */
+/* Objectives: the published weight table, closed-form cases, identities that hold to the last bit,
+ * finite differences in double, saturation. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -264,9 +264,11 @@ static void test_bradley_terry(void **state)
         double c = i * .7, r = .3 - i * .2, margin = i * .05, center = .01 * (i + 10);
         madpo_reward_loss at = madpo_bradley_terry(c, r, margin, center);
         double dc = (madpo_bradley_terry(c + e, r, margin, center).loss -
-                     madpo_bradley_terry(c - e, r, margin, center).loss) / (2 * e);
+                     madpo_bradley_terry(c - e, r, margin, center).loss) /
+                    (2 * e);
         double dr = (madpo_bradley_terry(c, r + e, margin, center).loss -
-                     madpo_bradley_terry(c, r - e, margin, center).loss) / (2 * e);
+                     madpo_bradley_terry(c, r - e, margin, center).loss) /
+                    (2 * e);
 
         check(at.dchosen, dc, 1e-8, "chosen");
         check(at.drejected, dr, 1e-8, "rejected");
@@ -291,11 +293,11 @@ static void test_table(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_weight_table),       cmocka_unit_test(test_weight_shape),
-        cmocka_unit_test(test_weight_extremes),    cmocka_unit_test(test_weight_options),
-        cmocka_unit_test(test_step_zero),          cmocka_unit_test(test_madpo_is_dpo),
-        cmocka_unit_test(test_label_swap),         cmocka_unit_test(test_finite_differences),
-        cmocka_unit_test(test_saturation),         cmocka_unit_test(test_bradley_terry),
+        cmocka_unit_test(test_weight_table),    cmocka_unit_test(test_weight_shape),
+        cmocka_unit_test(test_weight_extremes), cmocka_unit_test(test_weight_options),
+        cmocka_unit_test(test_step_zero),       cmocka_unit_test(test_madpo_is_dpo),
+        cmocka_unit_test(test_label_swap),      cmocka_unit_test(test_finite_differences),
+        cmocka_unit_test(test_saturation),      cmocka_unit_test(test_bradley_terry),
         cmocka_unit_test(test_table),
     };
 
