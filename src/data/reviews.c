@@ -118,6 +118,7 @@ static madpo_status reviews_label(const madpo_csv *csv, const char *label, bool 
 {
     static const char *const names[] = {"negative", "positive", "neg", "pos", "0", "1"};
 
+    *positive = false;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if (strcasecmp(label, names[i]) != 0)
             continue;

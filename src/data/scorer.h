@@ -9,8 +9,8 @@ typedef struct madpo_scorer madpo_scorer;
 
 typedef struct madpo_scorer_options {
     int bits;          /* 2^bits hash buckets, 10..24, default 18 */
-    int epochs;        /* default 8 */
-    double lr, l2;     /* AdaGrad step and weight decay */
+    int epochs;        /* default 6 */
+    double lr, l2;     /* AdaGrad step and weight decay, default 0.3 and 1e-5 */
     double held_out;   /* fraction kept for the accuracy below, default 0.1 */
     uint64_t seed;
 } madpo_scorer_options;
