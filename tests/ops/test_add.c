@@ -114,7 +114,8 @@ static void test_short_tensor(void **state)
     op_test *T = *state;
 
     op_case(T, "add with a short tensor");
-    op_array *y = op_output(T, 10, false), *a = op_random(T, 10, -1, 1), *b = op_random(T, 9, -1, 1);
+    op_array *y = op_output(T, 10, false), *a = op_random(T, 10, -1, 1),
+             *b = op_random(T, 9, -1, 1);
     assert_int_equal(madpo_add_fwd(T->dev, y->t, a->t, b->t, 10, &T->err), MADPO_ERR_USAGE);
     assert_string_equal(T->err.message, "madpo_add_fwd: tensor b holds 9 elements, not 10 x 1");
 }

@@ -12,7 +12,7 @@ typedef struct embedding_shape {
 } embedding_shape;
 
 static const embedding_shape embedding_shapes[] = {
-    {0, 5, 8, 1},      {1, 1, 1, 1},      {3, 2, 7, 1.5f},        {13, 5, 16, 1},
+    {0, 5, 8, 1},      {1, 1, 1, 1},       {3, 2, 7, 1.5f},          {13, 5, 16, 1},
     {40, 7, 17, 4.0f}, {97, 31, 64, 8.0f}, {129, 1000, 640, 25.25f}, {2048, 300, 256, 1},
 };
 #define N_SHAPES (sizeof embedding_shapes / sizeof embedding_shapes[0])
@@ -140,8 +140,8 @@ static void test_bwd(void **state)
     }
 }
 
-/* An id outside the vocabulary (sampling says -1 for a row without a distribution) must be seen, and
- * must not read outside E. */
+/* An id outside the vocabulary (sampling says -1 for a row without a distribution) must be seen,
+ * and must not read outside E. */
 static void test_bad_ids(void **state)
 {
     op_test *T = *state;
