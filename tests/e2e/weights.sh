@@ -34,10 +34,10 @@ expect 0 "$MADPO" weights -10 -6.9 -4 -.5 0 0.5 4 10 20
 no_error
 out_has 'c_max 2, c_min 0\.5, lambda 1, tau 6\.9067'
 tail -n +3 out | compare want_a
-b="--set policy.c_max=4 --set policy.tau=7"
-expect 0 "$MADPO" weights $b -7 -4 -2 0 0.5 7 10
+b=(--set policy.c_max=4 --set policy.tau=7)
+expect 0 "$MADPO" weights "${b[@]}" -7 -4 -2 0 0.5 7 10
 tail -n +3 out | compare want_b
-expect 0 "$MADPO" weights --json -7 -4 -2 0 0.5 7 10 $b
+expect 0 "$MADPO" weights --json -7 -4 -2 0 0.5 7 10 "${b[@]}"
 "$JSONQ" h c w <out | compare want_b
 [ "$(wc -l <out)" -eq 1 ] || fail "JSON is not one line"
 expect 0 "$MADPO" weights --set policy.c_max=1 -3 3
