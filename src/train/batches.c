@@ -52,7 +52,9 @@ madpo_status madpo_batches_limits(madpo_batch_limits *out, const madpo_examples 
     *out = (madpo_batch_limits){0};
     if (st != MADPO_OK)
         return st;
-    for (size_t i = 0; i < n && i < (size_t)per_step && most < budget; i++)
+    if (n > 0 && per_step > (int64_t)n)
+        per_step = (int64_t)n;
+    for (size_t i = 0; i < (size_t)per_step && i < n && most < budget; i++)
         most += lengths[i];
     if (n > 0 && lengths[0] > budget)
         st = madpo_error_set(err, MADPO_ERR_MEMORY,

@@ -37,8 +37,8 @@ static size_t loop_step_examples(madpo_loop *loop, int64_t step, const int64_t *
 {
     size_t n = loop->set->train->n;
     int64_t epoch = step / loop->steps_per_epoch;
-    size_t first = (size_t)(step % loop->steps_per_epoch) * (size_t)loop->set->options->batch;
-    size_t left = n - first, batch = (size_t)loop->set->options->batch;
+    size_t first = (size_t)(step % loop->steps_per_epoch) * loop->batch;
+    size_t left = n - first, batch = loop->batch;
 
     if (epoch != loop->epoch) {
         madpo_loop_order(loop->order, n, loop->set->ctx, loop->stage, epoch);
@@ -227,7 +227,7 @@ static madpo_status loop_log(madpo_loop *loop, size_t n_before, madpo_error *err
     const madpo_loop_task *task = loop->set->task;
     int64_t every = loop->set->ctx->options->run.log_every;
     size_t n_last = s->n_rows - n_before;
-    bool full = s->n_rows + (size_t)loop->set->options->batch > madpo__loop_row_capacity(loop);
+    bool full = s->n_rows + loop->batch > madpo__loop_row_capacity(loop);
     bool due = full || s->step == 1 || s->step % every == 0 || s->step >= loop->total_steps;
     madpo_status st;
 
@@ -359,9 +359,17 @@ static madpo_status loop_boundary(madpo_loop *loop, madpo_error *err)
 
 /* ---- set-up and tear-down ---- */
 
+int64_t madpo_loop_report_rows(const madpo_stage_context *ctx, const madpo_stage_options *options, size_t n)
+{
+    int64_t steps = ctx->options->run.log_every, total = madpo_loop_total_steps(options, n);
+    int64_t batch = options->batch < (int64_t)n ? options->batch : (int64_t)n;
+
+    return (steps < total ? steps : total + 1) * batch;
+}
+
 size_t madpo__loop_row_capacity(const madpo_loop *loop)
 {
-    return (size_t)(loop->set->ctx->options->run.log_every * loop->set->options->batch);
+    return (size_t)madpo_loop_report_rows(loop->set->ctx, loop->set->options, loop->set->train->n);
 }
 
 static madpo_status loop_new_buffers(madpo_loop *loop, madpo_error *err)
@@ -392,23 +400,25 @@ static madpo_status loop_init(madpo_loop *loop, const madpo_loop_setup *set, mad
                                          .eps = o->eps,
                                          .weight_decay = o->weight_decay,
                                          .clip = o->clip};
-    size_t capacity = (size_t)o->batch > set->held_out->n ? (size_t)o->batch : set->held_out->n;
+    size_t n = set->train->n, n_eval = set->held_out->n;
     madpo_status st;
 
     *loop = (madpo_loop){.set = set, .stage = set->task->stage, .epoch = -1, .saved_step = -1};
     loop->state = (madpo_loop_state){.best_step = -1, .best_loss = INFINITY, .eval_loss = NAN};
-    if (set->train->n == 0)
+    if (n == 0)
         return madpo_error_set(err, MADPO_ERR_DATA,
                                "%s: there is nothing to train on: give more data or lower "
                                "data.eval_fraction",
                                loop->stage);
-    loop->steps_per_epoch = steps_per_epoch(o, set->train->n);
-    loop->total_steps = madpo_loop_total_steps(o, set->train->n);
+    loop->batch = (size_t)o->batch < n ? (size_t)o->batch : n;
+    loop->steps_per_epoch = steps_per_epoch(o, n);
+    loop->total_steps = madpo_loop_total_steps(o, n);
     st = madpo_schedule_init(&loop->schedule, o, loop->total_steps, err);
     if (st == MADPO_OK)
         st = loop_new_buffers(loop, err);
     if (st == MADPO_OK)
-        st = madpo_batches_init(&loop->batches, &set->limits, capacity, err);
+        st = madpo_batches_init(&loop->batches, &set->limits, loop->batch > n_eval ? loop->batch : n_eval,
+                                err);
     if (st == MADPO_OK)
         st = madpo_optimiser_new(&loop->optimiser, set->model, &optimiser, err);
     if (st == MADPO_OK)

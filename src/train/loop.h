@@ -64,6 +64,9 @@ int64_t madpo_loop_total_steps(const madpo_stage_options *options, size_t n);
 void madpo_loop_order(int64_t *index, size_t n, const madpo_stage_context *ctx, const char *stage,
                       int64_t epoch);
 
+/* Rows that one report of training steps can hold, at most: run.log_every steps, or all there are. */
+int64_t madpo_loop_report_rows(const madpo_stage_context *ctx, const madpo_stage_options *options, size_t n);
+
 /* Metrics helpers for `report`: one named number, and the mean of a column. */
 void madpo_loop_metric(json_t *fields, const char *prefix, const char *name, double value);
 double madpo_loop_column_mean(const double *rows, size_t n, size_t n_columns, size_t column);

@@ -25,6 +25,7 @@ typedef struct madpo_loop {
     madpo_schedule schedule;
     madpo_optimiser *optimiser;
     madpo_batches batches;
+    size_t batch; /* examples of a full step */
     int64_t steps_per_epoch, total_steps;
     int64_t *order; /* [train n] of epoch `epoch` */
     int64_t epoch;  /* -1 = none yet */

@@ -78,8 +78,7 @@ static madpo_status rows_from_json(madpo_loop *loop, const json_t *state, const 
         return st;
     n = json_array_size(rows);
     /* written under another batch size or run.log_every: these rows only fed the next step event */
-    if (n % n_columns != 0 || n / n_columns + (size_t)loop->set->options->batch >
-                                  madpo__loop_row_capacity(loop))
+    if (n % n_columns != 0 || n / n_columns + loop->batch > madpo__loop_row_capacity(loop))
         n = 0;
     for (size_t i = 0; i < n; i++) {
         const json_t *value = json_array_get(rows, i);

@@ -1,0 +1,422 @@
+/* The public trainer: configuration and data in, a run directory and models out. */
+#include "madpo/trainer.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/strbuf.h"
+#include "train/source.h"
+#include "train/stage.h"
+
+struct madpo_trainer {
+    madpo_config *config;
+    const madpo_options *options; /* of config */
+    madpo_listener listener;
+    bool has_listener, resume;
+    char *dir;
+    const madpo_pairs *given; /* borrowed, NULL = data.* */
+    madpo_device *dev;
+    madpo_run *run;           /* opened by the first _run */
+    madpo_source source;
+    volatile sig_atomic_t stop, checkpoint;
+};
+
+/* ---- opening ---- */
+
+static madpo_matmul_provider trainer_matmul(const char *name)
+{
+    if (strcmp(name, "panel") == 0)
+        return MADPO_MATMUL_PANEL;
+    return strcmp(name, "clblast") == 0 ? MADPO_MATMUL_CLBLAST : MADPO_MATMUL_AUTO;
+}
+
+static madpo_status trainer_open_device(madpo_trainer *t, madpo_error *err)
+{
+    const madpo_options *o = t->options;
+    madpo_device_options options;
+
+    madpo_device_options_defaults(&options);
+    options.select = o->device.select;
+    options.work_group = (int)o->device.work_group;
+    options.profile = o->device.profile;
+    options.cache_dir = strcmp(o->device.cache, "auto") == 0 ? NULL : o->device.cache;
+    options.memory_limit_bytes = (uint64_t)o->device.memory_mb * 1000000u;
+    options.matmul = trainer_matmul(o->device.matmul);
+    return madpo_device_open(&t->dev, &options, err);
+}
+
+/* runs/20260131-235959, or with -2, -3 … behind it if that is taken. */
+static madpo_status trainer_new_dir(char **out, madpo_error *err)
+{
+    time_t now = time(NULL);
+    struct tm local;
+    char stamp[32] = "run";
+    madpo_status st = MADPO_OK;
+
+    if (localtime_r(&now, &local))
+        strftime(stamp, sizeof stamp, "%Y%m%d-%H%M%S", &local);
+    *out = NULL;
+    for (int i = 1; st == MADPO_OK && (!*out || madpo_file_exists(*out)); i++) {
+        madpo_strbuf b = {0};
+
+        madpo_strbuf_printf(&b, i > 1 ? "runs/%s-%d" : "runs/%s", stamp, i);
+        free(*out);
+        st = madpo_strbuf_steal(&b, out, NULL, err);
+    }
+    return st;
+}
+
+static madpo_status trainer_choose_dir(madpo_trainer *t, const madpo_trainer_options *options,
+                                       madpo_error *err)
+{
+    if (!options->run_dir || !*options->run_dir) {
+        if (t->resume)
+            return madpo_error_set(err, MADPO_ERR_USAGE,
+                                   "which run is to go on? name its folder (--run DIR --resume)");
+        return trainer_new_dir(&t->dir, err);
+    }
+    t->dir = strdup(options->run_dir);
+    return t->dir ? MADPO_OK : madpo_error_set(err, MADPO_ERR_NOMEM, "trainer: out of host memory");
+}
+
+madpo_status madpo_trainer_new(madpo_trainer **out, const madpo_config *config,
+                               const madpo_trainer_options *options, madpo_error *err)
+{
+    static const madpo_trainer_options none = {0};
+    madpo_trainer *t = calloc(1, sizeof *t);
+    madpo_status st;
+
+    *out = NULL;
+    if (!t)
+        return madpo_error_set(err, MADPO_ERR_NOMEM, "trainer: out of host memory");
+    if (!options)
+        options = &none;
+    t->resume = options->resume;
+    t->has_listener = options->listener != NULL;
+    if (t->has_listener)
+        t->listener = *options->listener;
+    st = madpo_config_check(config, err);
+    if (st == MADPO_OK)
+        st = madpo_config_clone(&t->config, config, err);
+    if (st == MADPO_OK) {
+        t->options = madpo_config_options(t->config);
+        st = trainer_choose_dir(t, options, err);
+    }
+    if (st == MADPO_OK)
+        st = trainer_open_device(t, err);
+    if (st != MADPO_OK) {
+        madpo_trainer_free(t);
+        return st;
+    }
+    *out = t;
+    return MADPO_OK;
+}
+
+void madpo_trainer_free(madpo_trainer *trainer)
+{
+    if (!trainer)
+        return;
+    madpo_run_close(trainer->run);
+    madpo_source_dispose(&trainer->source);
+    madpo_device_close(trainer->dev);
+    madpo_config_free(trainer->config);
+    free(trainer->dir);
+    free(trainer);
+}
+
+madpo_status madpo_trainer_set_pairs(madpo_trainer *trainer, const madpo_pairs *pairs, madpo_error *err)
+{
+    if (trainer->run)
+        return madpo_error_set(err, MADPO_ERR_USAGE, "pairs must be set before the run begins");
+    if (!pairs || madpo_pairs_count(pairs) == 0)
+        return madpo_error_set(err, MADPO_ERR_DATA, "there are no pairs to train on");
+    trainer->given = pairs;
+    return MADPO_OK;
+}
+
+void madpo_trainer_request(madpo_trainer *trainer, madpo_request request)
+{
+    if (request == MADPO_REQUEST_STOP)
+        trainer->stop = 1;
+    else
+        trainer->checkpoint = 1;
+}
+
+const char *madpo_trainer_run_dir(const madpo_trainer *trainer)
+{
+    return trainer->dir;
+}
+
+/* ---- what run.json says ---- */
+
+static madpo_status describe_objective(char **out, const madpo_options *o, madpo_error *err)
+{
+    madpo_strbuf b = {0};
+
+    madpo_strbuf_printf(&b, "%s beta %.17g", o->policy.objective, o->policy.beta);
+    if (strcmp(o->policy.objective, "madpo") == 0)
+        madpo_strbuf_printf(&b, " c_max %.17g c_min %.17g lambda %.17g tau %.17g", o->policy.c_max,
+                            madpo_options_c_min(o), o->policy.lambda, o->policy.tau);
+    return madpo_strbuf_steal(&b, out, NULL, err);
+}
+
+static madpo_status describe_model(char **out, const madpo_options *o, madpo_error *err)
+{
+    madpo_strbuf b = {0};
+
+    madpo_strbuf_printf(&b, "%s hidden %lld layers %lld heads %lld kv_heads %lld head_dim %lld ffn %lld",
+                        o->model.arch, (long long)o->model.hidden, (long long)o->model.layers,
+                        (long long)o->model.heads, (long long)o->model.kv_heads,
+                        (long long)o->model.head_dim, (long long)o->model.ffn);
+    madpo_strbuf_printf(&b, " window %lld pattern %lld theta %.17g %.17g eps %.17g %s vocab %lld%s%s",
+                        (long long)o->model.window, (long long)o->model.window_pattern,
+                        o->model.rope_theta, o->model.rope_theta_local, o->model.norm_eps,
+                        o->model.tied ? "tied" : "untied", (long long)o->tokenizer.vocab,
+                        *o->tokenizer.path ? " tokenizer " : "", o->tokenizer.path);
+    return madpo_strbuf_steal(&b, out, NULL, err);
+}
+
+static madpo_status trainer_create_run(madpo_trainer *t, const madpo_run_manifest *manifest,
+                                       madpo_error *err)
+{
+    const madpo_listener *listener = t->has_listener ? &t->listener : NULL;
+
+    if (t->resume)
+        return madpo_run_resume(&t->run, t->dir, manifest, listener, err);
+    return madpo_run_create(&t->run, t->dir, manifest, listener, err);
+}
+
+static madpo_status trainer_open_run(madpo_trainer *t, madpo_error *err)
+{
+    const madpo_device_info *info = madpo_device_get_info(t->dev);
+    char *objective = NULL, *model = NULL, *data = NULL, *config = NULL;
+    madpo_status st = describe_objective(&objective, t->options, err);
+
+    if (st == MADPO_OK)
+        st = describe_model(&model, t->options, err);
+    if (st == MADPO_OK)
+        st = madpo_source_describe(&data, &t->source, t->options, err);
+    if (st == MADPO_OK)
+        st = madpo_config_format(t->config, &config, err);
+    if (st == MADPO_OK) {
+        madpo_run_manifest manifest = {.device = info->name,
+                                       .driver = info->driver,
+                                       .stages = t->options->run.stages,
+                                       .seed = t->options->run.seed,
+                                       .objective = objective,
+                                       .model = model,
+                                       .data = data,
+                                       .config = config};
+
+        st = trainer_create_run(t, &manifest, err);
+    }
+    free(objective);
+    free(model);
+    free(data);
+    free(config);
+    return st;
+}
+
+/* ---- running ---- */
+
+static madpo_status trainer_model_config(madpo_model_config *out, const madpo_options *o,
+                                         const madpo_tokenizer *tok, madpo_error *err)
+{
+    const madpo_arch *arch = madpo_arch_find(o->model.arch);
+    int64_t generated = o->generate.prompt_tokens + o->generate.max_new;
+
+    if (!arch)
+        return madpo_error_set(err, MADPO_ERR_CONFIG, "model.arch: unknown '%s': there are %s",
+                               o->model.arch, madpo_arch_names());
+    madpo_model_config_defaults(out, arch);
+    out->V = madpo_tokenizer_vocab(tok);
+    out->C = (int32_t)o->model.hidden;
+    out->L = (int32_t)o->model.layers;
+    out->H = (int32_t)o->model.heads;
+    out->K = (int32_t)o->model.kv_heads;
+    out->D = (int32_t)(o->model.head_dim > 0 ? o->model.head_dim : o->model.hidden / o->model.heads);
+    /* a gated MLP of 8/3 the width has as many parameters as a plain one of 4; in steps of 32 */
+    out->F = (int32_t)(o->model.ffn > 0 ? o->model.ffn : (o->model.hidden * 8 / 3 + 31) / 32 * 32);
+    out->max_positions = (int32_t)(generated > o->data.max_tokens ? generated : o->data.max_tokens);
+    out->window = (int32_t)o->model.window;
+    out->window_pattern = (int32_t)o->model.window_pattern;
+    out->rope_theta = o->model.rope_theta;
+    out->rope_theta_local = o->model.rope_theta_local;
+    out->norm_eps = o->model.norm_eps;
+    out->tied = o->model.tied;
+    out->bos = madpo_tokenizer_bos(tok);
+    out->eos = madpo_tokenizer_eos(tok);
+    out->pad = madpo_tokenizer_pad(tok);
+    if (out->bos < 0)
+        return madpo_error_set(err, MADPO_ERR_DATA,
+                               "tokenizer.path: the tokenizer has no bos token, which every text begins "
+                               "with: use another or leave the key empty to train one");
+    return madpo_model_config_check(out, err);
+}
+
+static madpo_status trainer_stage_event(madpo_stage_context *ctx, const madpo_stage *stage,
+                                        const char *status, madpo_error *err)
+{
+    return madpo_stage_event(ctx, "stage", json_pack("{s:s,s:s}", "stage", stage->name, "status", status),
+                             err);
+}
+
+static madpo_status trainer_run_stage(madpo_stage_context *ctx, const madpo_stage *stage, madpo_error *err)
+{
+    madpo_status st;
+
+    if (madpo_run_stage_done(ctx->run, stage->name)) {
+        madpo_run_message(ctx->run, "%s: done before", stage->name);
+        return trainer_stage_event(ctx, stage, "skipped", err);
+    }
+    if (*ctx->stop)
+        return madpo_error_set(err, MADPO_ERR_STOPPED,
+                               "stopped on request before stage %s; go on with --resume", stage->name);
+    madpo_run_message(ctx->run, "%s: %s", stage->name, stage->help);
+    st = trainer_stage_event(ctx, stage, "start", err);
+    if (st == MADPO_OK)
+        st = stage->run(ctx, err);
+    if (st == MADPO_OK)
+        st = madpo_run_set_stage_done(ctx->run, stage->name, err);
+    if (st == MADPO_OK)
+        st = trainer_stage_event(ctx, stage, "done", err);
+    return st;
+}
+
+static madpo_status trainer_run_stages(madpo_trainer *t, madpo_error *err)
+{
+    const madpo_device_info *info = madpo_device_get_info(t->dev);
+    madpo_stage_context ctx = {.options = t->options,
+                               .dev = t->dev,
+                               .run = t->run,
+                               .stop = &t->stop,
+                               .checkpoint = &t->checkpoint};
+    madpo_status st;
+
+    madpo_run_message(t->run, "device: %s (%s, driver %s)", info->name, info->platform, info->driver);
+    madpo_run_message(t->run, "run: %s", t->dir);
+    st = madpo_source_prepare(&t->source, &ctx, err);
+    if (st == MADPO_OK)
+        st = trainer_model_config(&ctx.model, t->options, ctx.tok, err);
+    if (st == MADPO_OK)
+        madpo_run_message(t->run, "model: %s, %lld parameters", ctx.model.arch->name,
+                          (long long)madpo_model_config_parameters(&ctx.model, false));
+    for (size_t i = 0; i < madpo_n_stages && st == MADPO_OK; i++)
+        if (madpo_options_has_stage(t->options, madpo_stages[i].name))
+            st = trainer_run_stage(&ctx, &madpo_stages[i], err);
+    return st;
+}
+
+/* The last event. The reason is the error's one line; an event that cannot be written changes nothing, the
+ * first error is the one to report. */
+static madpo_status trainer_end(madpo_trainer *t, madpo_status st, madpo_error *err)
+{
+    const char *status = st == MADPO_OK ? "done" : st == MADPO_ERR_STOPPED ? "stopped" : "failed";
+    json_t *fields = json_pack("{s:s}", "status", status);
+    madpo_status written;
+
+    if (fields && st != MADPO_OK && err)
+        json_object_set_new(fields, "reason", json_string(err->message));
+    if (!fields)
+        return st;
+    if (st == MADPO_OK)
+        return madpo_run_event(t->run, "end", fields, err);
+    written = madpo_run_event(t->run, "end", fields, NULL);
+    (void)written;
+    if (err)
+        madpo_run_message(t->run, "%s: %s", status, err->message);
+    return st;
+}
+
+madpo_status madpo_trainer_run(madpo_trainer *trainer, madpo_error *err)
+{
+    madpo_error local = MADPO_ERROR_INIT;
+    madpo_status st = MADPO_OK;
+
+    if (!err)
+        err = &local; /* the last event tells the reason in any case */
+    if (!trainer->run) {
+        madpo_source_dispose(&trainer->source);
+        st = madpo_source_load(&trainer->source, trainer->options, trainer->given, err);
+        if (st == MADPO_OK)
+            st = trainer_open_run(trainer, err);
+        if (st != MADPO_OK)
+            return st;
+    }
+    st = trainer_end(trainer, trainer_run_stages(trainer, err), err);
+    trainer->stop = 0;
+    return st;
+}
+
+/* ---- export ---- */
+
+static madpo_status copy_file(const char *from, const char *to, madpo_error *err)
+{
+    char *bytes = NULL;
+    size_t n = 0;
+    madpo_status st = madpo_file_read(&bytes, &n, from, err);
+
+    if (st == MADPO_OK)
+        st = madpo_file_write(to, bytes, n, err);
+    free(bytes);
+    return st;
+}
+
+/* Copy the files of one folder of the run into `dir`. */
+static madpo_status copy_files(const char *from, const char *dir, madpo_error *err)
+{
+    DIR *folder = opendir(from);
+    struct dirent *entry;
+    madpo_status st = MADPO_OK;
+
+    if (!folder)
+        return madpo_error_errno(err, MADPO_ERR_IO, errno, "%s", from);
+    while (st == MADPO_OK && (entry = readdir(folder)) != NULL) {
+        char *source = NULL, *target = NULL;
+
+        if (entry->d_name[0] == '.')
+            continue;
+        st = madpo_path_join(&source, from, entry->d_name, err);
+        if (st == MADPO_OK)
+            st = madpo_path_join(&target, dir, entry->d_name, err);
+        if (st == MADPO_OK)
+            st = copy_file(source, target, err);
+        free(source);
+        free(target);
+    }
+    closedir(folder);
+    return st;
+}
+
+madpo_status madpo_trainer_export(const madpo_trainer *trainer, const char *model, const char *dir,
+                                  madpo_error *err)
+{
+    madpo_strbuf from = {0}, tokenizer = {0};
+    madpo_status st;
+
+    madpo_strbuf_printf(&from, "%s/models/%s", trainer->dir, model);
+    madpo_strbuf_printf(&tokenizer, "%s/tokenizer", trainer->dir);
+    st = madpo_strbuf_check(&from, err);
+    if (st == MADPO_OK)
+        st = madpo_strbuf_check(&tokenizer, err);
+    if (st == MADPO_OK && !madpo_dir_exists(from.s))
+        st = madpo_error_set(err, MADPO_ERR_USAGE,
+                             "there is no finished model '%s' in %s: models are sft, reward and policy, "
+                             "each there once its stage is done",
+                             model, trainer->dir);
+    if (st == MADPO_OK)
+        st = madpo_dir_make(dir, err);
+    if (st == MADPO_OK)
+        st = copy_files(from.s, dir, err);
+    if (st == MADPO_OK)
+        st = copy_files(tokenizer.s, dir, err);
+    madpo_strbuf_dispose(&from);
+    madpo_strbuf_dispose(&tokenizer);
+    return st;
+}
