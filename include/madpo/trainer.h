@@ -45,9 +45,9 @@ typedef struct madpo_trainer_options {
     const madpo_listener *listener; /* borrowed; NULL = silent */
 } madpo_trainer_options;
 
-/* Check the configuration, open the device and the run directory. Copies the configuration. Errors:
- * MADPO_ERR_CONFIG, _DEVICE, _IO (directory exists: use resume or another), _MISMATCH (resume under another
- * objective, model or data: says what differs). */
+/* Check the configuration, choose the run directory's name and open the device. Copies the configuration. The
+ * directory itself is opened by madpo_trainer_run, once it is known what data there is. Errors:
+ * MADPO_ERR_CONFIG, _DEVICE, _USAGE (resume without a directory). */
 madpo_status madpo_trainer_new(madpo_trainer **out, const madpo_config *config,
                                const madpo_trainer_options *options, madpo_error *err) MADPO_MUST_CHECK;
 void madpo_trainer_free(madpo_trainer *trainer); /* accepts NULL */
@@ -55,8 +55,10 @@ void madpo_trainer_free(madpo_trainer *trainer); /* accepts NULL */
 /* Train on these pairs instead of data.*; `pairs` is borrowed until the run ends. */
 madpo_status madpo_trainer_set_pairs(madpo_trainer *trainer, const madpo_pairs *pairs, madpo_error *err)
     MADPO_MUST_CHECK;
-/* Run all stages that are configured and not yet done. Blocking. MADPO_ERR_STOPPED after a stop request:
- * a checkpoint was saved and resume continues. */
+/* Open the run directory and run all stages that are configured and not yet done. Blocking. Besides what stages
+ * report: MADPO_ERR_IO (the directory holds a run already: use resume or another), MADPO_ERR_MISMATCH (resume
+ * under another objective, model or data: says what differs), MADPO_ERR_NUMERIC (training diverged),
+ * MADPO_ERR_STOPPED after a stop request: a checkpoint was saved and resume, or another call, continues. */
 madpo_status madpo_trainer_run(madpo_trainer *trainer, madpo_error *err) MADPO_MUST_CHECK;
 /* Ask for something at the next step boundary. Async-signal-safe. */
 void madpo_trainer_request(madpo_trainer *trainer, madpo_request request);
