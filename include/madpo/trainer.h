@@ -4,8 +4,8 @@
  *
  *     madpo_trainer_new -> [set_pairs] [set_listener] -> run -> [export] -> free
  *
- * A trainer is owned by one thread; madpo_trainer_request may be called from any thread or from a signal
- * handler. The run directory is described in the README of src/run.
+ * A trainer is owned by one thread; madpo_trainer_request may be called from any thread or from a
+ * signal handler. The run directory is described in the README of src/run.
  */
 #include "madpo/config.h"
 #include "madpo/pairs.h"
@@ -29,9 +29,9 @@ typedef struct madpo_progress {
 
 typedef struct madpo_listener {
     void *user;
-    void (*event)(void *user, const char *json_line);               /* every event, without newline */
+    void (*event)(void *user, const char *json_line); /* every event, without newline */
     void (*progress)(void *user, const madpo_progress *progress);
-    void (*message)(void *user, const char *line);                  /* what goes to log.txt too */
+    void (*message)(void *user, const char *line); /* what goes to log.txt too */
 } madpo_listener;
 
 typedef enum madpo_request {
@@ -40,31 +40,34 @@ typedef enum madpo_request {
 } madpo_request;
 
 typedef struct madpo_trainer_options {
-    const char *run_dir; /* NULL or "" = a new folder under runs/, named by time */
-    bool resume;         /* go on in an existing run */
+    const char *run_dir;            /* NULL or "" = a new folder under runs/, named by time */
+    bool resume;                    /* go on in an existing run */
     const madpo_listener *listener; /* borrowed; NULL = silent */
 } madpo_trainer_options;
 
-/* Check the configuration, choose the run directory's name and open the device. Copies the configuration. The
- * directory itself is opened by madpo_trainer_run, once it is known what data there is. Errors:
- * MADPO_ERR_CONFIG, _DEVICE, _USAGE (resume without a directory). */
+/* Check the configuration, choose the run directory's name and open the device. Copies the
+ * configuration. The directory itself is opened by madpo_trainer_run, once it is known what data
+ * there is. Errors: MADPO_ERR_CONFIG, _DEVICE, _USAGE (resume without a directory). */
 madpo_status madpo_trainer_new(madpo_trainer **out, const madpo_config *config,
-                               const madpo_trainer_options *options, madpo_error *err) MADPO_MUST_CHECK;
+                               const madpo_trainer_options *options,
+                               madpo_error *err) MADPO_MUST_CHECK;
 void madpo_trainer_free(madpo_trainer *trainer); /* accepts NULL */
 
 /* Train on these pairs instead of data.*; `pairs` is borrowed until the run ends. */
-madpo_status madpo_trainer_set_pairs(madpo_trainer *trainer, const madpo_pairs *pairs, madpo_error *err)
-    MADPO_MUST_CHECK;
-/* Open the run directory and run all stages that are configured and not yet done. Blocking. Besides what stages
- * report: MADPO_ERR_IO (the directory holds a run already: use resume or another), MADPO_ERR_MISMATCH (resume
- * under another objective, model or data: says what differs), MADPO_ERR_NUMERIC (training diverged),
- * MADPO_ERR_STOPPED after a stop request: a checkpoint was saved and resume, or another call, continues. */
+madpo_status madpo_trainer_set_pairs(madpo_trainer *trainer, const madpo_pairs *pairs,
+                                     madpo_error *err) MADPO_MUST_CHECK;
+/* Open the run directory and run all stages that are configured and not yet done. Blocking. Besides
+ * what stages report: MADPO_ERR_IO (the directory holds a run already: use resume or another),
+ * MADPO_ERR_MISMATCH (resume under another objective, model or data: says what differs),
+ * MADPO_ERR_NUMERIC (training diverged), MADPO_ERR_STOPPED after a stop request: a checkpoint was
+ * saved and resume, or another call, continues. */
 madpo_status madpo_trainer_run(madpo_trainer *trainer, madpo_error *err) MADPO_MUST_CHECK;
 /* Ask for something at the next step boundary. Async-signal-safe. */
 void madpo_trainer_request(madpo_trainer *trainer, madpo_request request);
 /* Directory of the run (borrowed). */
 const char *madpo_trainer_run_dir(const madpo_trainer *trainer);
-/* Copy a finished model ("sft", "reward", "policy") with tokenizer into `dir`, as a Hugging Face directory. */
+/* Copy a finished model ("sft", "reward", "policy") with tokenizer into `dir`, as a Hugging Face
+ * directory. */
 madpo_status madpo_trainer_export(const madpo_trainer *trainer, const char *model, const char *dir,
                                   madpo_error *err) MADPO_MUST_CHECK;
 

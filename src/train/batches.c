@@ -43,7 +43,8 @@ static madpo_status sorted_lengths(int64_t **out, size_t *n, const madpo_example
 }
 
 madpo_status madpo_batches_limits(madpo_batch_limits *out, const madpo_examples *const *lists,
-                                  size_t n_lists, int64_t per_step, int64_t budget, madpo_error *err)
+                                  size_t n_lists, int64_t per_step, int64_t budget,
+                                  madpo_error *err)
 {
     int64_t *lengths = NULL, most = 0;
     size_t n;
@@ -71,8 +72,8 @@ madpo_status madpo_batches_limits(madpo_batch_limits *out, const madpo_examples 
     return st;
 }
 
-madpo_status madpo_batches_init(madpo_batches *batches, const madpo_batch_limits *limits, size_t capacity,
-                                madpo_error *err)
+madpo_status madpo_batches_init(madpo_batches *batches, const madpo_batch_limits *limits,
+                                size_t capacity, madpo_error *err)
 {
     madpo_status st;
 

@@ -56,7 +56,8 @@ typedef struct loop_pass {
     double *rows; /* of the first example */
 } loop_pass;
 
-static madpo_status loop_micro_batch(void *user, const madpo_batch *batch, size_t first, madpo_error *err)
+static madpo_status loop_micro_batch(void *user, const madpo_batch *batch, size_t first,
+                                     madpo_error *err)
 {
     loop_pass *pass = user;
     const madpo_loop_task *task = pass->loop->set->task;
@@ -80,7 +81,8 @@ static madpo_status loop_accumulate(madpo_loop *loop, const int64_t *index, size
     st = madpo_model_zero_grads(loop->set->model, err);
     if (st != MADPO_OK)
         return st;
-    return madpo_batches_each(&loop->batches, loop->set->train, index, n, loop_micro_batch, &pass, err);
+    return madpo_batches_each(&loop->batches, loop->set->train, index, n, loop_micro_batch, &pass,
+                              err);
 }
 
 /* Mean loss per unit. */
@@ -105,25 +107,26 @@ static madpo_status loop_give_up(madpo_loop *loop, madpo_error *err)
     madpo_status st = madpo_checkpoint_latest(&dir, &step, ctx->run, loop->stage, err);
 
     if (st == MADPO_OK && dir)
-        st = madpo_error_set(err, MADPO_ERR_NUMERIC,
-                             "%s: loss or gradient is not finite for %lld steps at step %lld: lower "
-                             "%s.lr (now %g) or lower %s.clip (now %g); last good weights in %s",
-                             loop->stage, (long long)loop->state.bad_steps, (long long)loop->state.step,
-                             loop->stage, loop->set->options->lr, loop->stage,
-                             loop->set->options->clip, dir);
+        st = madpo_error_set(
+            err, MADPO_ERR_NUMERIC,
+            "%s: loss or gradient is not finite for %lld steps at step %lld: lower "
+            "%s.lr (now %g) or lower %s.clip (now %g); last good weights in %s",
+            loop->stage, (long long)loop->state.bad_steps, (long long)loop->state.step, loop->stage,
+            loop->set->options->lr, loop->stage, loop->set->options->clip, dir);
     else if (st == MADPO_OK)
-        st = madpo_error_set(err, MADPO_ERR_NUMERIC,
-                             "%s: loss or gradient is not finite for %lld steps at step %lld: lower "
-                             "%s.lr (now %g) or lower %s.clip (now %g); the results of earlier stages "
-                             "in %s are as they were",
-                             loop->stage, (long long)loop->state.bad_steps, (long long)loop->state.step,
-                             loop->stage, loop->set->options->lr, loop->stage,
-                             loop->set->options->clip, madpo_run_dir(ctx->run));
+        st = madpo_error_set(
+            err, MADPO_ERR_NUMERIC,
+            "%s: loss or gradient is not finite for %lld steps at step %lld: lower "
+            "%s.lr (now %g) or lower %s.clip (now %g); the results of earlier stages "
+            "in %s are as they were",
+            loop->stage, (long long)loop->state.bad_steps, (long long)loop->state.step, loop->stage,
+            loop->set->options->lr, loop->stage, loop->set->options->clip, madpo_run_dir(ctx->run));
     free(dir);
     return st;
 }
 
-/* The step's gradients are of no use: leave the weights as they are and go on with the next examples. */
+/* The step's gradients are of no use: leave the weights as they are and go on with the next
+ * examples. */
 static madpo_status loop_bad_step(madpo_loop *loop, madpo_error *err)
 {
     madpo_loop_state *s = &loop->state;
@@ -132,12 +135,12 @@ static madpo_status loop_bad_step(madpo_loop *loop, madpo_error *err)
 
     s->step++;
     s->bad_steps++;
-    madpo_run_message(ctx->run, "%s: step %lld skipped: loss or gradient is not finite", loop->stage,
-                      (long long)s->step);
+    madpo_run_message(ctx->run, "%s: step %lld skipped: loss or gradient is not finite",
+                      loop->stage, (long long)s->step);
     st = madpo_stage_event(ctx, "warning",
                            json_pack("{s:s,s:I,s:s,s:I}", "stage", loop->stage, "step",
-                                     (json_int_t)s->step, "what", "not finite, step skipped", "in_a_row",
-                                     (json_int_t)s->bad_steps),
+                                     (json_int_t)s->step, "what", "not finite, step skipped",
+                                     "in_a_row", (json_int_t)s->bad_steps),
                            err);
     if (st == MADPO_OK && s->bad_steps >= ctx->options->run.max_bad_steps)
         st = loop_give_up(loop, err);
@@ -235,7 +238,8 @@ static madpo_status loop_log(madpo_loop *loop, size_t n_before, madpo_error *err
         return MADPO_OK;
     st = madpo_stage_event(loop->set->ctx, "step", loop_step_fields(loop), err);
     if (st == MADPO_OK && task->logged && n_last > 0)
-        st = task->logged(task->user, s->step, loop->rows + n_before * task->n_columns, n_last, err);
+        st =
+            task->logged(task->user, s->step, loop->rows + n_before * task->n_columns, n_last, err);
     s->n_rows = 0;
     return st;
 }
@@ -267,8 +271,8 @@ static madpo_status loop_keep_best(madpo_loop *loop, madpo_error *err)
     s->best_loss = s->eval_loss;
     s->best_step = s->step;
     s->n_stale = 0;
-    return madpo_tensor_read(madpo_model_get_device(loop->set->model), weights, loop->best, weights.n,
-                             err);
+    return madpo_tensor_read(madpo_model_get_device(loop->set->model), weights, loop->best,
+                             weights.n, err);
 }
 
 static madpo_status loop_evaluate(madpo_loop *loop, madpo_error *err)
@@ -278,8 +282,8 @@ static madpo_status loop_evaluate(madpo_loop *loop, madpo_error *err)
     size_t n = loop->set->held_out->n;
     loop_pass pass = {.loop = loop, .scale = 0.0, .rows = loop->eval_rows};
     json_t *fields;
-    madpo_status st = madpo_batches_each(&loop->batches, loop->set->held_out, loop->held_out_order, n,
-                                         loop_micro_batch, &pass, err);
+    madpo_status st = madpo_batches_each(&loop->batches, loop->set->held_out, loop->held_out_order,
+                                         n, loop_micro_batch, &pass, err);
 
     if (st != MADPO_OK)
         return st;
@@ -296,8 +300,8 @@ static madpo_status loop_evaluate(madpo_loop *loop, madpo_error *err)
         if (loop->best)
             json_object_set_new(fields, "best_step", json_integer((json_int_t)s->best_step));
     }
-    madpo_run_message(loop->set->ctx->run, "%s: step %lld of %lld: held-out loss %.4f%s", loop->stage,
-                      (long long)s->step, (long long)loop->total_steps, s->eval_loss,
+    madpo_run_message(loop->set->ctx->run, "%s: step %lld of %lld: held-out loss %.4f%s",
+                      loop->stage, (long long)s->step, (long long)loop->total_steps, s->eval_loss,
                       loop->best && s->best_step == s->step ? " (best so far)" : "");
     return madpo_stage_event(loop->set->ctx, "eval", fields, err);
 }
@@ -319,18 +323,20 @@ static madpo_status loop_stop(madpo_loop *loop, madpo_error *err)
 {
     madpo_stage_context *ctx = loop->set->ctx;
     long long step = (long long)loop->state.step, total = (long long)loop->total_steps;
-    madpo_status st = madpo_stage_event(
-        ctx, "control",
-        json_pack("{s:s,s:s,s:I}", "action", "stop", "stage", loop->stage, "step", (json_int_t)step), err);
+    madpo_status st = madpo_stage_event(ctx, "control",
+                                        json_pack("{s:s,s:s,s:I}", "action", "stop", "stage",
+                                                  loop->stage, "step", (json_int_t)step),
+                                        err);
 
     if (st == MADPO_OK)
         st = madpo__loop_save(loop, err);
     if (st != MADPO_OK)
         return st;
-    return madpo_error_set(err, MADPO_ERR_STOPPED,
-                           "%s: stopped on request at step %lld of %lld, checkpoint saved; go on with "
-                           "--resume",
-                           loop->stage, step, total);
+    return madpo_error_set(
+        err, MADPO_ERR_STOPPED,
+        "%s: stopped on request at step %lld of %lld, checkpoint saved; go on with "
+        "--resume",
+        loop->stage, step, total);
 }
 
 static madpo_status loop_boundary(madpo_loop *loop, madpo_error *err)
@@ -343,10 +349,11 @@ static madpo_status loop_boundary(madpo_loop *loop, madpo_error *err)
     if (*ctx->stop)
         return loop_stop(loop, err);
     if (*ctx->checkpoint) {
-        madpo_status st = madpo_stage_event(ctx, "control",
-                                            json_pack("{s:s,s:s,s:I}", "action", "checkpoint", "stage",
-                                                      loop->stage, "step", (json_int_t)s->step),
-                                            err);
+        madpo_status st =
+            madpo_stage_event(ctx, "control",
+                              json_pack("{s:s,s:s,s:I}", "action", "checkpoint", "stage",
+                                        loop->stage, "step", (json_int_t)s->step),
+                              err);
 
         if (st == MADPO_OK)
             st = madpo__loop_save(loop, err);
@@ -359,7 +366,8 @@ static madpo_status loop_boundary(madpo_loop *loop, madpo_error *err)
 
 /* ---- set-up and tear-down ---- */
 
-int64_t madpo_loop_report_rows(const madpo_stage_context *ctx, const madpo_stage_options *options, size_t n)
+int64_t madpo_loop_report_rows(const madpo_stage_context *ctx, const madpo_stage_options *options,
+                               size_t n)
 {
     int64_t steps = ctx->options->run.log_every, total = madpo_loop_total_steps(options, n);
     int64_t batch = options->batch < (int64_t)n ? options->batch : (int64_t)n;
@@ -417,8 +425,8 @@ static madpo_status loop_init(madpo_loop *loop, const madpo_loop_setup *set, mad
     if (st == MADPO_OK)
         st = loop_new_buffers(loop, err);
     if (st == MADPO_OK)
-        st = madpo_batches_init(&loop->batches, &set->limits, loop->batch > n_eval ? loop->batch : n_eval,
-                                err);
+        st = madpo_batches_init(&loop->batches, &set->limits,
+                                loop->batch > n_eval ? loop->batch : n_eval, err);
     if (st == MADPO_OK)
         st = madpo_optimiser_new(&loop->optimiser, set->model, &optimiser, err);
     if (st == MADPO_OK)
@@ -465,8 +473,9 @@ static madpo_status loop_take_best(madpo_loop *loop, madpo_error *err)
         return MADPO_OK;
     st = madpo_tensor_write(madpo_model_get_device(model), weights, loop->best, weights.n, err);
     madpo_model_weights_changed(model);
-    madpo_run_message(loop->set->ctx->run, "%s: best weights are those of step %lld (held-out loss %.4f)",
-                      loop->stage, (long long)loop->state.best_step, loop->state.best_loss);
+    madpo_run_message(loop->set->ctx->run,
+                      "%s: best weights are those of step %lld (held-out loss %.4f)", loop->stage,
+                      (long long)loop->state.best_step, loop->state.best_loss);
     return st;
 }
 
@@ -484,15 +493,17 @@ static madpo_status loop_finish(madpo_loop *loop, madpo_loop_result *result, mad
     result->eval_loss = best ? s->best_loss : s->eval_loss;
     return madpo_stage_event(
         loop->set->ctx, "stage",
-        json_pack("{s:s,s:s,s:I,s:I,s:I,s:o,s:b,s:I,s:I}", "stage", loop->stage, "status", "trained",
-                  "steps", (json_int_t)s->step, "updates", (json_int_t)s->updates, "best_step",
-                  (json_int_t)result->best_step, "eval_loss", madpo_json_real(result->eval_loss),
-                  "stopped_early", s->step < loop->total_steps, "late_buffers",
-                  (json_int_t)result->late_buffers, "late_programs", (json_int_t)result->late_programs),
+        json_pack("{s:s,s:s,s:I,s:I,s:I,s:o,s:b,s:I,s:I}", "stage", loop->stage, "status",
+                  "trained", "steps", (json_int_t)s->step, "updates", (json_int_t)s->updates,
+                  "best_step", (json_int_t)result->best_step, "eval_loss",
+                  madpo_json_real(result->eval_loss), "stopped_early", s->step < loop->total_steps,
+                  "late_buffers", (json_int_t)result->late_buffers, "late_programs",
+                  (json_int_t)result->late_programs),
         err);
 }
 
-madpo_status madpo_loop_run(const madpo_loop_setup *setup, madpo_loop_result *result, madpo_error *err)
+madpo_status madpo_loop_run(const madpo_loop_setup *setup, madpo_loop_result *result,
+                            madpo_error *err)
 {
     madpo_device *dev = setup->ctx->dev;
     madpo_device_stats warm = {0}, now;

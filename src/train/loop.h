@@ -1,21 +1,24 @@
 #ifndef MADPO_TRAIN_LOOP_H
 #define MADPO_TRAIN_LOOP_H
-/* The step loop of every training stage: micro-batches, optimiser, schedule, events, held-out evaluation with
- * early stopping, checkpoints and exact resume. What is trained is the task's affair.
+/* The step loop of every training stage: micro-batches, optimiser, schedule, events, held-out
+ * evaluation with early stopping, checkpoints and exact resume. What is trained is the task's
+ * affair.
  *
- * A step is `batch` examples (the last step of an epoch takes what is left), packed into micro-batches by token
- * budget; its gradient is that of the mean loss per unit (token or pair) over the whole step, however it was cut
- * into micro-batches. The order of an epoch is a pure function of (seed, epoch), so a checkpoint holds
- * no random state: weights, moments, counters, the best weights so far and the rows not yet reported are
- * all there is, and a resumed run ends with the same bits as an undisturbed one.
+ * A step is `batch` examples (the last step of an epoch takes what is left), packed into
+ * micro-batches by token budget; its gradient is that of the mean loss per unit (token or pair)
+ * over the whole step, however it was cut into micro-batches. The order of an epoch is a pure
+ * function of (seed, epoch), so a checkpoint holds no random state: weights, moments, counters, the
+ * best weights so far and the rows not yet reported are all there is, and a resumed run ends with
+ * the same bits as an undisturbed one.
  *
  * A step whose gradient norm or loss is not finite is skipped and told by a "warning" event; after
  * run.max_bad_steps of them in a row the stage fails.
  */
 #include "train/stage.h"
 
-/* What a task computes. Every example of a micro-batch gives one row of `n_columns` doubles, of which the loop knows
- * the first two: the example's loss (a sum over its units) and its units; the others are the task's own. */
+/* What a task computes. Every example of a micro-batch gives one row of `n_columns` doubles, of
+ * which the loop knows the first two: the example's loss (a sum over its units) and its units; the
+ * others are the task's own. */
 enum { MADPO_ROW_LOSS, MADPO_ROW_UNITS, MADPO_ROW_OWN };
 
 typedef struct madpo_loop_task {
@@ -24,14 +27,15 @@ typedef struct madpo_loop_task {
     void *user;
     /* Units of loss of an example, before it is run: tokens, or 1 for a pair. */
     int64_t (*units)(const madpo_example *example);
-    /* Forward pass: fill rows [examples, n_columns], in the batch's order. If scale > 0 also the backward pass of
-     * scale * (sum of the rows' losses). */
+    /* Forward pass: fill rows [examples, n_columns], in the batch's order. If scale > 0 also the
+     * backward pass of scale * (sum of the rows' losses). */
     madpo_status (*run)(void *user, madpo_model *model, const madpo_batch *batch, double scale,
                         double *rows, madpo_error *err);
     /* Add the task's own metrics of rows [n, n_columns] to `fields`, each name behind `prefix`. */
     void (*report)(void *user, const double *rows, size_t n, const char *prefix, json_t *fields);
     /* After a step event, with the last step's rows; may be NULL. */
-    madpo_status (*logged)(void *user, int64_t step, const double *rows, size_t n, madpo_error *err);
+    madpo_status (*logged)(void *user, int64_t step, const double *rows, size_t n,
+                           madpo_error *err);
 } madpo_loop_task;
 
 typedef struct madpo_loop_setup {
@@ -46,17 +50,18 @@ typedef struct madpo_loop_setup {
 
 typedef struct madpo_loop_result {
     int64_t steps, updates;
-    int64_t best_step; /* whose weights the model holds; -1 = the last step's, early stopping is off */
-    double eval_loss;  /* held-out loss of those weights, NaN without held-out examples */
+    int64_t
+        best_step; /* whose weights the model holds; -1 = the last step's, early stopping is off */
+    double eval_loss; /* held-out loss of those weights, NaN without held-out examples */
     /* device buffers created, programs built since the first step of this call: none */
     uint64_t late_buffers, late_programs;
 } madpo_loop_result;
 
-/* Train to the end; the model then holds the last weights, or the best ones if patience > 0. Goes on from the
- * stage's newest checkpoint if there is one. MADPO_ERR_STOPPED after a stop request (checkpoint saved),
- * MADPO_ERR_NUMERIC after too many bad steps. */
-madpo_status madpo_loop_run(const madpo_loop_setup *setup, madpo_loop_result *result, madpo_error *err)
-    MADPO_MUST_CHECK;
+/* Train to the end; the model then holds the last weights, or the best ones if patience > 0. Goes
+ * on from the stage's newest checkpoint if there is one. MADPO_ERR_STOPPED after a stop request
+ * (checkpoint saved), MADPO_ERR_NUMERIC after too many bad steps. */
+madpo_status madpo_loop_run(const madpo_loop_setup *setup, madpo_loop_result *result,
+                            madpo_error *err) MADPO_MUST_CHECK;
 
 /* Steps of a whole stage over n examples: max_steps, or ceil(epochs * ceil(n / batch)). */
 int64_t madpo_loop_total_steps(const madpo_stage_options *options, size_t n);
@@ -64,8 +69,10 @@ int64_t madpo_loop_total_steps(const madpo_stage_options *options, size_t n);
 void madpo_loop_order(int64_t *index, size_t n, const madpo_stage_context *ctx, const char *stage,
                       int64_t epoch);
 
-/* Rows that one report of training steps can hold, at most: run.log_every steps, or all there are. */
-int64_t madpo_loop_report_rows(const madpo_stage_context *ctx, const madpo_stage_options *options, size_t n);
+/* Rows that one report of training steps can hold, at most: run.log_every steps, or all there are.
+ */
+int64_t madpo_loop_report_rows(const madpo_stage_context *ctx, const madpo_stage_options *options,
+                               size_t n);
 
 /* Metrics helpers for `report`: one named number, and the mean of a column. */
 void madpo_loop_metric(json_t *fields, const char *prefix, const char *name, double value);

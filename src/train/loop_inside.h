@@ -27,14 +27,14 @@ typedef struct madpo_loop {
     madpo_batches batches;
     size_t batch; /* examples of a full step */
     int64_t steps_per_epoch, total_steps;
-    int64_t *order; /* [train n] of epoch `epoch` */
-    int64_t epoch;  /* -1 = none yet */
+    int64_t *order;          /* [train n] of epoch `epoch` */
+    int64_t epoch;           /* -1 = none yet */
     int64_t *held_out_order; /* [held_out n] 0, 1, 2, … */
     double *rows;            /* [n_rows capacity, n_columns] since the last step event */
     double *eval_rows;       /* [held_out n, n_columns] */
     float *best;             /* [weights n] best weights so far, NULL without early stopping */
     madpo_loop_state state;
-    int64_t saved_step; /* of the newest checkpoint, -1 = none */
+    int64_t saved_step;   /* of the newest checkpoint, -1 = none */
     double grad_norm, lr; /* of the last step */
     double log_clock;     /* seconds, when the last step event was written */
     int64_t log_tokens;   /* state.n_tokens then */

@@ -34,9 +34,9 @@ static json_t *state_to_json(const madpo_loop *loop)
     return json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:o,s:o,s:I,s:o}", "stage", loop->stage, "step",
                      (json_int_t)s->step, "updates", (json_int_t)s->updates, "n_tokens",
                      (json_int_t)s->n_tokens, "bad_steps", (json_int_t)s->bad_steps, "best_step",
-                     (json_int_t)s->best_step, "best_loss", madpo_json_real(s->best_loss), "eval_loss",
-                     madpo_json_real(s->eval_loss), "n_stale", (json_int_t)s->n_stale, "rows",
-                     rows_to_json(loop->rows, s->n_rows * loop->set->task->n_columns));
+                     (json_int_t)s->best_step, "best_loss", madpo_json_real(s->best_loss),
+                     "eval_loss", madpo_json_real(s->eval_loss), "n_stale", (json_int_t)s->n_stale,
+                     "rows", rows_to_json(loop->rows, s->n_rows * loop->set->task->n_columns));
 }
 
 /* A number, or `otherwise` where JSON had to write null. */
@@ -44,7 +44,8 @@ static madpo_status number_or(double *out, const json_t *object, const char *key
                               const char *where, madpo_error *err)
 {
     *out = otherwise;
-    return madpo_json_has(object, key) ? madpo_json_get_number(out, object, key, where, err) : MADPO_OK;
+    return madpo_json_has(object, key) ? madpo_json_get_number(out, object, key, where, err)
+                                       : MADPO_OK;
 }
 
 static madpo_status counters_from_json(madpo_loop_state *s, const json_t *state, const char *where,
@@ -164,8 +165,8 @@ static madpo_status load_best(madpo_loop *loop, const char *dir, madpo_error *er
         if (found && found->bytes == bytes)
             memcpy(loop->best, found->data, bytes);
         else
-            st = madpo_error_set(err, MADPO_ERR_DATA, "%s: tensor best is missing or has another size",
-                                 path);
+            st = madpo_error_set(err, MADPO_ERR_DATA,
+                                 "%s: tensor best is missing or has another size", path);
     }
     madpo_safetensors_close(file);
     free(path);
@@ -227,7 +228,8 @@ madpo_status madpo__loop_save(madpo_loop *loop, madpo_error *err)
     if (st != MADPO_OK)
         return st;
     loop->saved_step = loop->state.step;
-    snprintf(name, sizeof name, "checkpoints/%s-step-%lld", loop->stage, (long long)loop->state.step);
+    snprintf(name, sizeof name, "checkpoints/%s-step-%lld", loop->stage,
+             (long long)loop->state.step);
     return madpo_stage_event(ctx, "checkpoint",
                              json_pack("{s:s,s:I,s:s}", "stage", loop->stage, "step",
                                        (json_int_t)loop->state.step, "dir", name),

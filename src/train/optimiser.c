@@ -91,11 +91,12 @@ static madpo_status optimiser_range(madpo_optimiser *o, int64_t first, int64_t n
         return MADPO_OK;
     return madpo_adamw_step(o->dev, madpo_tensor_slice(madpo_model_weights(o->model), first, n),
                             madpo_tensor_slice(madpo_model_grads(o->model), first, n),
-                            madpo_tensor_slice(o->m, first, n), madpo_tensor_slice(o->v, first, n), n,
-                            step, err);
+                            madpo_tensor_slice(o->m, first, n), madpo_tensor_slice(o->v, first, n),
+                            n, step, err);
 }
 
-madpo_status madpo_optimiser_step(madpo_optimiser *optimiser, double lr, double norm, madpo_error *err)
+madpo_status madpo_optimiser_step(madpo_optimiser *optimiser, double lr, double norm,
+                                  madpo_error *err)
 {
     const madpo_optimiser_options *options = &optimiser->options;
     int64_t n_decay = madpo_model_n_decay(optimiser->model);
@@ -159,10 +160,11 @@ madpo_status madpo_optimiser_read_flat(madpo_device *dev, madpo_tensor to, const
         return st;
     found = madpo_safetensors_find(file, name);
     if (!found || found->bytes != (uint64_t)to.n * sizeof(float))
-        st = madpo_error_set(err, MADPO_ERR_DATA,
-                             "%s: tensor %s is missing or has another size: the checkpoint belongs to "
-                             "another model, remove it",
-                             path, name);
+        st = madpo_error_set(
+            err, MADPO_ERR_DATA,
+            "%s: tensor %s is missing or has another size: the checkpoint belongs to "
+            "another model, remove it",
+            path, name);
     else
         st = madpo_tensor_write(dev, to, found->data, to.n, err);
     madpo_safetensors_close(file);

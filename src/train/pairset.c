@@ -19,16 +19,17 @@ static madpo_status pairset_read(madpo_pairset *set, madpo_stage_context *ctx, c
     if (madpo_file_exists(path))
         st = madpo_pairs_load(&set->pairs, path, false, NULL, err);
     else
-        st = madpo_error_set(err, MADPO_ERR_DATA,
-                             "%s: %s is not there: run the stage generate first (run.stages) or give "
-                             "data.pairs",
-                             stage, path);
+        st = madpo_error_set(
+            err, MADPO_ERR_DATA,
+            "%s: %s is not there: run the stage generate first (run.stages) or give "
+            "data.pairs",
+            stage, path);
     free(path);
     return st;
 }
 
-static madpo_status pairset_tokenize(madpo_pairset *set, madpo_stage_context *ctx, const char *stage,
-                                     madpo_error *err)
+static madpo_status pairset_tokenize(madpo_pairset *set, madpo_stage_context *ctx,
+                                     const char *stage, madpo_error *err)
 {
     madpo_tokenize_options options = madpo_stage_tokenize_options(ctx);
     madpo_status st = madpo_examples_from_pairs(&set->all, set->pairs, ctx->tok, &options, err);
@@ -36,9 +37,9 @@ static madpo_status pairset_tokenize(madpo_pairset *set, madpo_stage_context *ct
     if (st != MADPO_OK)
         return st;
     if (set->all.n != madpo_pairs_count(set->pairs))
-        return madpo_error_set(err, MADPO_ERR_DATA, "%s: %zu of %zu pairs have no tokens to train on",
-                               stage, madpo_pairs_count(set->pairs) - set->all.n,
-                               madpo_pairs_count(set->pairs));
+        return madpo_error_set(
+            err, MADPO_ERR_DATA, "%s: %zu of %zu pairs have no tokens to train on", stage,
+            madpo_pairs_count(set->pairs) - set->all.n, madpo_pairs_count(set->pairs));
     set->n = set->all.n;
     if (set->all.n_truncated > 0)
         madpo_run_message(ctx->run, "%s: %zu of %zu pairs cut to data.max_tokens %lld", stage,
@@ -93,11 +94,13 @@ static size_t fill_column(double *out, size_t n, const json_t *lines, const char
     size_t n_filled = 0, i;
     json_t *line;
 
-    json_array_foreach(lines, i, line) {
+    json_array_foreach(lines, i, line)
+    {
         json_int_t position = json_integer_value(json_object_get(line, "pair"));
         const json_t *value = json_object_get(line, key);
 
-        if (position >= 0 && position < (json_int_t)n && json_is_number(value) && isnan(out[position])) {
+        if (position >= 0 && position < (json_int_t)n && json_is_number(value) &&
+            isnan(out[position])) {
             out[position] = json_number_value(value);
             n_filled++;
         }
@@ -105,9 +108,9 @@ static size_t fill_column(double *out, size_t n, const json_t *lines, const char
     return n_filled;
 }
 
-madpo_status madpo_pairset_column(double *out, const madpo_pairset *set, const madpo_stage_context *ctx,
-                                  const char *file, const char *key, const char *made_by,
-                                  madpo_error *err)
+madpo_status madpo_pairset_column(double *out, const madpo_pairset *set,
+                                  const madpo_stage_context *ctx, const char *file, const char *key,
+                                  const char *made_by, madpo_error *err)
 {
     json_t *lines;
     size_t n_filled;
@@ -121,9 +124,10 @@ madpo_status madpo_pairset_column(double *out, const madpo_pairset *set, const m
     json_decref(lines);
     if (n_filled == set->n)
         return MADPO_OK;
-    return madpo_error_set(err, MADPO_ERR_DATA,
-                           "%s/%s has \"%s\" for %zu of %zu pairs: run the stage %s first (run.stages)",
-                           madpo_run_dir(ctx->run), file, key, n_filled, set->n, made_by);
+    return madpo_error_set(
+        err, MADPO_ERR_DATA,
+        "%s/%s has \"%s\" for %zu of %zu pairs: run the stage %s first (run.stages)",
+        madpo_run_dir(ctx->run), file, key, n_filled, set->n, made_by);
 }
 
 const char *madpo_pairset_split(const madpo_pairset *set, size_t i)

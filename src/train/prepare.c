@@ -43,13 +43,14 @@ static madpo_status training_texts(madpo_text **out, size_t *n, const madpo_sour
     return MADPO_OK;
 }
 
-static madpo_status train_tokenizer(madpo_source *source, madpo_stage_context *ctx, madpo_error *err)
+static madpo_status train_tokenizer(madpo_source *source, madpo_stage_context *ctx,
+                                    madpo_error *err)
 {
     madpo_tokenizer_train_options options;
     madpo_text *texts = NULL;
     size_t n = 0;
-    madpo_status st = training_texts(&texts, &n, source,
-                                     (size_t)ctx->options->tokenizer.train_reviews, err);
+    madpo_status st =
+        training_texts(&texts, &n, source, (size_t)ctx->options->tokenizer.train_reviews, err);
 
     madpo_tokenizer_train_options_defaults(&options);
     options.vocab = (int32_t)ctx->options->tokenizer.vocab;
@@ -66,8 +67,8 @@ static madpo_status make_tokenizer(madpo_source *source, madpo_stage_context *ct
 {
     const char *path = ctx->options->tokenizer.path;
     char *dir;
-    madpo_status st = *path ? madpo_tokenizer_load(&source->tok, path, err)
-                            : train_tokenizer(source, ctx, err);
+    madpo_status st =
+        *path ? madpo_tokenizer_load(&source->tok, path, err) : train_tokenizer(source, ctx, err);
 
     if (st != MADPO_OK)
         return st;
@@ -106,7 +107,8 @@ static size_t scorer_hits(const madpo_source *source)
     return hits;
 }
 
-static madpo_status save_scorer(const madpo_source *source, madpo_stage_context *ctx, madpo_error *err)
+static madpo_status save_scorer(const madpo_source *source, madpo_stage_context *ctx,
+                                madpo_error *err)
 {
     char *path = madpo_run_path(ctx->run, "scorer.bin");
     madpo_status st = path ? madpo_scorer_save(source->scorer, path, err)
@@ -133,18 +135,18 @@ static madpo_status make_scorer(madpo_source *source, madpo_stage_context *ctx, 
     if (st != MADPO_OK)
         return st;
     hits = scorer_hits(source);
-    madpo_run_message(ctx->run,
-                      "prepare: ground-truth scorer: held-out accuracy %.4f on %zu reviews (%zu of %zu on "
-                      "the held-out split)",
-                      report.accuracy, report.n_held_out, hits, n_held_out);
-    st = madpo_stage_event(
-        ctx, "eval",
-        json_pack("{s:s,s:s,s:s,s:I,s:o,s:o,s:o}", "stage", stage_name, "who", "scorer", "metric",
-                  "accuracy", "n", (json_int_t)n_held_out, "mean",
-                  madpo_json_real((double)hits / (double)n_held_out), "own_held_out_accuracy",
-                  madpo_json_real(report.accuracy), "own_held_out_log_loss",
-                  madpo_json_real(report.log_loss)),
-        err);
+    madpo_run_message(
+        ctx->run,
+        "prepare: ground-truth scorer: held-out accuracy %.4f on %zu reviews (%zu of %zu on "
+        "the held-out split)",
+        report.accuracy, report.n_held_out, hits, n_held_out);
+    st = madpo_stage_event(ctx, "eval",
+                           json_pack("{s:s,s:s,s:s,s:I,s:o,s:o,s:o}", "stage", stage_name, "who",
+                                     "scorer", "metric", "accuracy", "n", (json_int_t)n_held_out,
+                                     "mean", madpo_json_real((double)hits / (double)n_held_out),
+                                     "own_held_out_accuracy", madpo_json_real(report.accuracy),
+                                     "own_held_out_log_loss", madpo_json_real(report.log_loss)),
+                           err);
     return st == MADPO_OK ? save_scorer(source, ctx, err) : st;
 }
 
@@ -176,7 +178,8 @@ static madpo_status write_pairs(madpo_source *source, madpo_stage_context *ctx, 
 {
     madpo_records *records = NULL;
     int64_t n_lines;
-    madpo_status closed, st = madpo_records_open(&records, ctx->run, "pairs.jsonl", 0, &n_lines, err);
+    madpo_status closed,
+        st = madpo_records_open(&records, ctx->run, "pairs.jsonl", 0, &n_lines, err);
 
     if (st != MADPO_OK)
         return st;
@@ -199,8 +202,8 @@ static madpo_status make_all(madpo_source *source, madpo_stage_context *ctx, mad
                                                 : make_scorer(source, ctx, err);
     if (st == MADPO_OK)
         st = madpo_stage_event(ctx, "stage",
-                               json_pack("{s:s,s:s,s:I,s:I,s:I}", "stage", stage_name, "status", "done",
-                                         "train", (json_int_t)source->n_train, "held_out",
+                               json_pack("{s:s,s:s,s:I,s:I,s:I}", "stage", stage_name, "status",
+                                         "done", "train", (json_int_t)source->n_train, "held_out",
                                          (json_int_t)(source->n - source->n_train), "vocab",
                                          (json_int_t)madpo_tokenizer_vocab(source->tok)),
                                err);
@@ -222,8 +225,8 @@ madpo_status madpo_source_prepare(madpo_source *source, madpo_stage_context *ctx
     madpo_status st;
 
     madpo_run_message(ctx->run, "data: %zu %s%s, %zu for training, %zu held out", source->n,
-                      source->kind == MADPO_SOURCE_SYNTHETIC ? "generated " : "", noun, source->n_train,
-                      source->n - source->n_train);
+                      source->kind == MADPO_SOURCE_SYNTHETIC ? "generated " : "", noun,
+                      source->n_train, source->n - source->n_train);
     madpo_tokenizer_free(source->tok); /* a second run of one trainer */
     madpo_scorer_free(source->scorer);
     source->tok = NULL;

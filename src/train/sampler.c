@@ -65,8 +65,8 @@ static madpo_status encode_prompt(madpo_ids *out, madpo_tokenizer *tok, const ch
     return st == MADPO_OK ? madpo_tokenizer_encode(tok, text, n, false, out, err) : st;
 }
 
-/* Decode the first `cut` ids of a review. *text stays NULL if that splits a character or would be tokenized
- * into more than max_ids (bos included). */
+/* Decode the first `cut` ids of a review. *text stays NULL if that splits a character or would be
+ * tokenized into more than max_ids (bos included). */
 static madpo_status try_cut(char **text, madpo_ids *ids, const madpo_ids *review, size_t cut,
                             size_t max_ids, madpo_tokenizer *tok, madpo_error *err)
 {
@@ -85,8 +85,8 @@ static madpo_status try_cut(char **text, madpo_ids *ids, const madpo_ids *review
     return st;
 }
 
-static madpo_status add_review(madpo_prompts *prompts, const madpo_stage_context *ctx, size_t number,
-                               madpo_error *err)
+static madpo_status add_review(madpo_prompts *prompts, const madpo_stage_context *ctx,
+                               size_t number, madpo_error *err)
 {
     const madpo_review *review = &ctx->reviews->v[number];
     size_t max_ids = (size_t)ctx->options->generate.prompt_tokens;
@@ -145,8 +145,8 @@ static madpo_status add_pair(madpo_prompts *prompts, const madpo_stage_context *
     return prompts_take(prompts, &ids, text, number, err);
 }
 
-madpo_status madpo_prompts_add_pairs(madpo_prompts *prompts, const madpo_stage_context *ctx, size_t n,
-                                     madpo_error *err)
+madpo_status madpo_prompts_add_pairs(madpo_prompts *prompts, const madpo_stage_context *ctx,
+                                     size_t n, madpo_error *err)
 {
     madpo_status st = MADPO_OK;
 
@@ -209,8 +209,8 @@ static madpo_status sampler_text(char **out, const madpo_sampler *sampler, size_
     const int32_t *ids = sampler->out + sample * (size_t)sampler->options.max_new;
     char *raw = NULL;
     size_t n = 0;
-    madpo_status st = madpo_tokenizer_decode(sampler->ctx->tok, ids, (size_t)sampler->out_len[sample],
-                                             true, &raw, &n, err);
+    madpo_status st = madpo_tokenizer_decode(sampler->ctx->tok, ids,
+                                             (size_t)sampler->out_len[sample], true, &raw, &n, err);
 
     *out = NULL;
     if (st == MADPO_OK)
@@ -224,7 +224,8 @@ madpo_status madpo_sampler_draw(madpo_sampler *sampler, const madpo_prompt *prom
 {
     const madpo_sampler_options *o = &sampler->options;
     size_t n_samples = n * (size_t)o->samples;
-    /* a retry keeps its streams and changes the seed: by the golden ratio's bits, as SplitMix64 does */
+    /* a retry keeps its streams and changes the seed: by the golden ratio's bits, as SplitMix64
+     * does */
     madpo_generate_options options = {.temperature = (float)o->temperature,
                                       .top_k = (int32_t)o->top_k,
                                       .top_p = (float)o->top_p,
@@ -257,7 +258,8 @@ madpo_status madpo_sampler_score(double *score, const madpo_stage_context *ctx, 
     madpo_strbuf_append(&both, prompt);
     madpo_strbuf_append(&both, text);
     st = madpo_strbuf_check(&both, err);
-    *score = st == MADPO_OK ? madpo_scorer_score(ctx->scorer, both.n > 0 ? both.s : "", both.n) : 0.0;
+    *score =
+        st == MADPO_OK ? madpo_scorer_score(ctx->scorer, both.n > 0 ? both.s : "", both.n) : 0.0;
     madpo_strbuf_dispose(&both);
     return st;
 }

@@ -1,15 +1,16 @@
 #ifndef MADPO_TRAIN_SAMPLER_H
 #define MADPO_TRAIN_SAMPLER_H
-/* Prompts, and texts sampled from a model for them: what the stages generate and evaluate share. Inside
- * src/train only. */
+/* Prompts, and texts sampled from a model for them: what the stages generate and evaluate share.
+ * Inside src/train only. */
 #include "train/stage.h"
 
 typedef struct madpo_prompt {
-    int32_t *ids; /* [n] owned; bos first. Exactly what later stages get when they tokenize `text` */
+    int32_t
+        *ids; /* [n] owned; bos first. Exactly what later stages get when they tokenize `text` */
     int32_t n;
-    char *text;   /* owned, valid UTF-8, terminated */
+    char *text; /* owned, valid UTF-8, terminated */
     size_t n_text;
-    int64_t id;   /* review number in split order, or position of the pair */
+    int64_t id; /* review number in split order, or position of the pair */
 } madpo_prompt;
 
 typedef struct madpo_prompts {
@@ -19,13 +20,13 @@ typedef struct madpo_prompts {
 } madpo_prompts;
 void madpo_prompts_dispose(madpo_prompts *prompts);
 
-/* Append the first generate.prompt_tokens tokens (bos included) of reviews [first, first + n). The cut moves
- * back where it would split a character. */
+/* Append the first generate.prompt_tokens tokens (bos included) of reviews [first, first + n). The
+ * cut moves back where it would split a character. */
 madpo_status madpo_prompts_add_reviews(madpo_prompts *prompts, const madpo_stage_context *ctx,
                                        size_t first, size_t n, madpo_error *err) MADPO_MUST_CHECK;
 /* Append the prompts of at most n held-out given pairs, each text once. */
-madpo_status madpo_prompts_add_pairs(madpo_prompts *prompts, const madpo_stage_context *ctx, size_t n,
-                                     madpo_error *err) MADPO_MUST_CHECK;
+madpo_status madpo_prompts_add_pairs(madpo_prompts *prompts, const madpo_stage_context *ctx,
+                                     size_t n, madpo_error *err) MADPO_MUST_CHECK;
 
 typedef struct madpo_sampler_options {
     const char *stage;
@@ -39,24 +40,26 @@ typedef struct madpo_sampler_options {
 } madpo_sampler_options;
 
 typedef struct madpo_sampler {
-    madpo_stage_context *ctx;  /* borrowed */
+    madpo_stage_context *ctx; /* borrowed */
     madpo_sampler_options options;
-    madpo_model *model;        /* owned */
-    const int32_t **prompt;    /* [chunk] */
-    int32_t *n_prompt;         /* [chunk] */
-    int32_t *out, *out_len;    /* [chunk samples max_new], [chunk samples] */
+    madpo_model *model;     /* owned */
+    const int32_t **prompt; /* [chunk] */
+    int32_t *n_prompt;      /* [chunk] */
+    int32_t *out, *out_len; /* [chunk samples max_new], [chunk samples] */
 } madpo_sampler;
-/* Allocate a model for generation (memory plan printed); load weights into sampler->model before drawing. */
+/* Allocate a model for generation (memory plan printed); load weights into sampler->model before
+ * drawing. */
 madpo_status madpo_sampler_init(madpo_sampler *sampler, madpo_stage_context *ctx,
-                                const madpo_sampler_options *options, madpo_error *err) MADPO_MUST_CHECK;
+                                const madpo_sampler_options *options,
+                                madpo_error *err) MADPO_MUST_CHECK;
 void madpo_sampler_dispose(madpo_sampler *sampler);
 
-/* Sample texts [n samples] (each owned by the caller, free(); valid UTF-8) for n <= chunk prompts, of which the
- * first is number `position`: sample s of prompt number i always draws from stream i samples + s. `retry` > 0 chooses
- * other random numbers. */
+/* Sample texts [n samples] (each owned by the caller, free(); valid UTF-8) for n <= chunk prompts,
+ * of which the first is number `position`: sample s of prompt number i always draws from stream i
+ * samples + s. `retry` > 0 chooses other random numbers. */
 madpo_status madpo_sampler_draw(madpo_sampler *sampler, const madpo_prompt *prompts, size_t n,
-                                size_t position, uint64_t retry, char **texts, madpo_error *err)
-    MADPO_MUST_CHECK;
+                                size_t position, uint64_t retry, char **texts,
+                                madpo_error *err) MADPO_MUST_CHECK;
 /* Free n texts and set them to NULL. */
 void madpo_texts_free(char **texts, size_t n);
 

@@ -23,7 +23,8 @@ double madpo_scan_sum(const madpo_batch *batch, const float *logp, int64_t s)
     return sum;
 }
 
-static madpo_status scan_micro_batch(void *user, const madpo_batch *batch, size_t first, madpo_error *err)
+static madpo_status scan_micro_batch(void *user, const madpo_batch *batch, size_t first,
+                                     madpo_error *err)
 {
     scan_state *state = user;
     double *answers = state->answers + 2 * first;
@@ -41,8 +42,8 @@ static madpo_status scan_chunk(scan_state *state, size_t first, size_t n, madpo_
 {
     const madpo_scan *scan = state->scan;
     const int64_t *order = scan->order + first;
-    madpo_status st = madpo_batches_each(&state->batches, &scan->set->all, order, n, scan_micro_batch,
-                                         state, err);
+    madpo_status st = madpo_batches_each(&state->batches, &scan->set->all, order, n,
+                                         scan_micro_batch, state, err);
 
     for (size_t i = 0; i < n && st == MADPO_OK; i++) {
         json_t *line = scan->record(scan->user, (size_t)order[i], state->answers[2 * i],
@@ -59,7 +60,8 @@ static madpo_status scan_open(scan_state *state, size_t *done, madpo_error *err)
 {
     const madpo_scan *scan = state->scan;
     int64_t n_lines = 0;
-    madpo_status st = madpo_records_open(&state->records, scan->ctx->run, scan->file, -1, &n_lines, err);
+    madpo_status st =
+        madpo_records_open(&state->records, scan->ctx->run, scan->file, -1, &n_lines, err);
 
     *done = (size_t)n_lines;
     if (st != MADPO_OK || *done % scan->chunk == 0 || *done == scan->set->n)
@@ -68,8 +70,8 @@ static madpo_status scan_open(scan_state *state, size_t *done, madpo_error *err)
     st = madpo_records_close(state->records, err);
     state->records = NULL;
     if (st == MADPO_OK)
-        st = madpo_records_open(&state->records, scan->ctx->run, scan->file, (int64_t)*done, &n_lines,
-                                err);
+        st = madpo_records_open(&state->records, scan->ctx->run, scan->file, (int64_t)*done,
+                                &n_lines, err);
     return st;
 }
 
@@ -95,7 +97,8 @@ madpo_status madpo_scan_run(const madpo_scan *scan, madpo_error *err)
     if (st == MADPO_OK)
         st = scan_open(&state, &done, err);
     if (st == MADPO_OK)
-        madpo_meter_start(&meter, scan->ctx, scan->stage, scan->what, "pair", (int64_t)done, (int64_t)n);
+        madpo_meter_start(&meter, scan->ctx, scan->stage, scan->what, "pair", (int64_t)done,
+                          (int64_t)n);
     while (st == MADPO_OK && done < n) {
         size_t chunk = n - done < scan->chunk ? n - done : scan->chunk;
 

@@ -1,7 +1,8 @@
 #ifndef MADPO_TRAIN_SCAN_H
 #define MADPO_TRAIN_SCAN_H
-/* One forward pass over all pairs, results appended to a file of the run, chunk by chunk, so that it goes on where
- * it stopped: reward margins (stage margins) and reference log-probs (stage policy). Inside src/train only. */
+/* One forward pass over all pairs, results appended to a file of the run, chunk by chunk, so that
+ * it goes on where it stopped: reward margins (stage margins) and reference log-probs (stage
+ * policy). Inside src/train only. */
 #include "train/pairset.h"
 
 typedef struct madpo_scan {
@@ -21,7 +22,7 @@ typedef struct madpo_scan {
 /* MADPO_ERR_STOPPED between two chunks on request. */
 madpo_status madpo_scan_run(const madpo_scan *scan, madpo_error *err) MADPO_MUST_CHECK;
 
-/* Sum the log-probs of sequence s of a batch, in order, in double: the one way it is done everywhere, so that
- * policy and reference agree to the bit when their weights do. */
+/* Sum the log-probs of sequence s of a batch, in order, in double: the one way it is done
+ * everywhere, so that policy and reference agree to the bit when their weights do. */
 double madpo_scan_sum(const madpo_batch *batch, const float *logp, int64_t s);
 #endif

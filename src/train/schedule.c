@@ -15,8 +15,8 @@ static const struct {
     {"constant", MADPO_SCHEDULE_CONSTANT},
 };
 
-madpo_status madpo_schedule_init(madpo_schedule *out, const madpo_stage_options *options, int64_t total,
-                                 madpo_error *err)
+madpo_status madpo_schedule_init(madpo_schedule *out, const madpo_stage_options *options,
+                                 int64_t total, madpo_error *err)
 {
     *out = (madpo_schedule){.peak = options->lr, .total = total};
     /* the tiny amount undoes products such as 0.07 * 100 = 7.000000000000001 minus one ulp */

@@ -65,7 +65,8 @@ static madpo_status load_reviews(madpo_source *source, const madpo_options *o, m
     madpo_reviews_options options;
 
     if (source->kind == MADPO_SOURCE_SYNTHETIC)
-        return madpo_synth_reviews(&source->reviews, (uint64_t)o->run.seed, (size_t)o->data.synthetic, err);
+        return madpo_synth_reviews(&source->reviews, (uint64_t)o->run.seed,
+                                   (size_t)o->data.synthetic, err);
     if (!*o->data.reviews)
         return madpo_error_set(err, MADPO_ERR_CONFIG,
                                "data.source is reviews but data.reviews names no file: set it");
@@ -107,7 +108,8 @@ static madpo_status digest_reviews(madpo_source *source, madpo_error *err)
     for (size_t i = 0; i < source->reviews.n; i++) {
         const madpo_review *review = &source->reviews.v[i];
 
-        madpo_digest_update(digest, review->text, review->n + 1); /* with the terminator between them */
+        madpo_digest_update(digest, review->text,
+                            review->n + 1); /* with the terminator between them */
         madpo_digest_update(digest, review->positive ? "+" : "-", 1);
     }
     madpo_digest_hex(digest, source->digest);
@@ -124,8 +126,8 @@ static bool any_held_out(const madpo_pairs *pairs)
 }
 
 /* Copy the first `limit` pairs, marking the held-out ones. */
-static madpo_status split_pairs(madpo_source *source, const madpo_pairs *from, const madpo_options *o,
-                                madpo_error *err)
+static madpo_status split_pairs(madpo_source *source, const madpo_pairs *from,
+                                const madpo_options *o, madpo_error *err)
 {
     size_t n = madpo_pairs_count(from), n_held_out;
     bool marked = any_held_out(from);
@@ -157,8 +159,8 @@ static madpo_status split_pairs(madpo_source *source, const madpo_pairs *from, c
     return st;
 }
 
-static madpo_status load_pairs(madpo_source *source, const madpo_options *o, const madpo_pairs *given,
-                               madpo_error *err)
+static madpo_status load_pairs(madpo_source *source, const madpo_options *o,
+                               const madpo_pairs *given, madpo_error *err)
 {
     madpo_pairs *loaded = NULL;
     madpo_status st = MADPO_OK;
@@ -176,8 +178,8 @@ static madpo_status load_pairs(madpo_source *source, const madpo_options *o, con
     return st;
 }
 
-madpo_status madpo_source_load(madpo_source *out, const madpo_options *options, const madpo_pairs *given,
-                               madpo_error *err)
+madpo_status madpo_source_load(madpo_source *out, const madpo_options *options,
+                               const madpo_pairs *given, madpo_error *err)
 {
     madpo_status st;
 
@@ -210,8 +212,8 @@ void madpo_source_dispose(madpo_source *source)
     *source = (madpo_source){0};
 }
 
-madpo_status madpo_source_describe(char **out, const madpo_source *source, const madpo_options *options,
-                                   madpo_error *err)
+madpo_status madpo_source_describe(char **out, const madpo_source *source,
+                                   const madpo_options *options, madpo_error *err)
 {
     madpo_strbuf b = {0};
 

@@ -15,7 +15,8 @@ uint64_t madpo_stage_seed(const madpo_stage_context *ctx, const char *purpose)
     return XXH3_64bits_withSeed(purpose, strlen(purpose), (uint64_t)ctx->options->run.seed);
 }
 
-madpo_status madpo_stage_event(madpo_stage_context *ctx, const char *ev, json_t *fields, madpo_error *err)
+madpo_status madpo_stage_event(madpo_stage_context *ctx, const char *ev, json_t *fields,
+                               madpo_error *err)
 {
     if (!fields)
         return madpo_error_set(err, MADPO_ERR_NOMEM, "event %s: out of host memory", ev);
@@ -34,15 +35,16 @@ madpo_status madpo_stage_check_stop(madpo_stage_context *ctx, const char *stage,
 
     if (!*ctx->stop)
         return MADPO_OK;
-    st = madpo_stage_event(ctx, "control",
-                           json_pack("{s:s,s:s,s:I}", "action", "stop", "stage", stage, "done",
-                                     (json_int_t)done),
-                           err);
+    st = madpo_stage_event(
+        ctx, "control",
+        json_pack("{s:s,s:s,s:I}", "action", "stop", "stage", stage, "done", (json_int_t)done),
+        err);
     if (st != MADPO_OK)
         return st;
-    return madpo_error_set(err, MADPO_ERR_STOPPED,
-                           "%s: stopped on request after %lld of %lld %ss, all kept; go on with --resume",
-                           stage, (long long)done, (long long)total, unit);
+    return madpo_error_set(
+        err, MADPO_ERR_STOPPED,
+        "%s: stopped on request after %lld of %lld %ss, all kept; go on with --resume", stage,
+        (long long)done, (long long)total, unit);
 }
 
 madpo_status madpo_stage_new_model(madpo_model **out, madpo_stage_context *ctx, const char *stage,
@@ -83,8 +85,8 @@ madpo_status madpo_stage_load_model(madpo_stage_context *ctx, madpo_model *model
 
     if (!madpo_stage_has_model(ctx, from))
         return madpo_error_set(err, MADPO_ERR_DATA,
-                               "%s: %s/models/%s is not there: run the stage %s first (run.stages)", stage,
-                               madpo_run_dir(ctx->run), from, from);
+                               "%s: %s/models/%s is not there: run the stage %s first (run.stages)",
+                               stage, madpo_run_dir(ctx->run), from, from);
     dir = madpo_run_path(ctx->run, "models/%s", from);
     if (!dir)
         return madpo_error_set(err, MADPO_ERR_NOMEM, "%s: out of host memory", stage);
@@ -112,7 +114,9 @@ madpo_status madpo_stage_save_model(madpo_stage_context *ctx, madpo_model *model
         return madpo_error_set(err, MADPO_ERR_NOMEM, "%s: out of host memory", stage);
     st = madpo_dir_make(dir, err);
     if (st == MADPO_OK)
-        st = madpo_model_save(model, dir, err);
+        st = madpo_tokenizer_save(ctx->tok, dir, err);
+    if (st == MADPO_OK)
+        st = madpo_model_save(model, dir, err); /* last: its file says that the model is there */
     if (st == MADPO_OK)
         madpo_run_message(ctx->run, "%s: saved %s", stage, dir);
     free(dir);
@@ -175,8 +179,8 @@ madpo_status madpo_stage_read_lines(json_t **out, const madpo_stage_context *ctx
     return st;
 }
 
-void madpo_meter_start(madpo_meter *meter, madpo_stage_context *ctx, const char *stage, const char *what,
-                       const char *unit, int64_t done, int64_t total)
+void madpo_meter_start(madpo_meter *meter, madpo_stage_context *ctx, const char *stage,
+                       const char *what, const char *unit, int64_t done, int64_t total)
 {
     *meter = (madpo_meter){.run = ctx->run,
                            .stage = stage,
@@ -197,7 +201,8 @@ void madpo_meter_show(const madpo_meter *meter, int64_t done, const char *detail
                                .total = meter->total,
                                .unit = meter->unit,
                                .rate = rate,
-                               .eta_seconds = rate > 0.0 ? (double)(meter->total - done) / rate : -1.0,
+                               .eta_seconds =
+                                   rate > 0.0 ? (double)(meter->total - done) / rate : -1.0,
                                .detail = detail};
 
     madpo_run_progress(meter->run, &progress);

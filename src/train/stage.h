@@ -1,13 +1,14 @@
 #ifndef MADPO_TRAIN_STAGE_H
 #define MADPO_TRAIN_STAGE_H
-/* What every stage needs: seeds, paths, models with their memory plan printed, events, progress, stop
- * requests. Inside src/train only. */
+/* What every stage needs: seeds, paths, models with their memory plan printed, events, progress,
+ * stop requests. Inside src/train only. */
 #include <jansson.h>
 
 #include "data/pack.h"
 #include "train/stages.h"
 
-/* A seed of its own for each purpose ("split", "sft", "labels", …), a pure function of run.seed and the name. */
+/* A seed of its own for each purpose ("split", "sft", "labels", …), a pure function of run.seed and
+ * the name. */
 uint64_t madpo_stage_seed(const madpo_stage_context *ctx, const char *purpose);
 
 /* Append an event; NULL `fields` (stolen) means that memory ran out while making them. */
@@ -16,30 +17,35 @@ madpo_status madpo_stage_event(madpo_stage_context *ctx, const char *ev, json_t 
 /* [low, high] as JSON. */
 json_t *madpo_stage_interval(double low, double high);
 
-/* MADPO_ERR_STOPPED if a stop was asked for. For stages whose results are appended as they come; the step
- * loop looks for itself. `kept` says what is kept, "240 of 800 pairs". */
+/* MADPO_ERR_STOPPED if a stop was asked for. For stages whose results are appended as they come;
+ * the step loop looks for itself. `kept` says what is kept, "240 of 800 pairs". */
 madpo_status madpo_stage_check_stop(madpo_stage_context *ctx, const char *stage, int64_t done,
-                                    int64_t total, const char *unit, madpo_error *err) MADPO_MUST_CHECK;
+                                    int64_t total, const char *unit,
+                                    madpo_error *err) MADPO_MUST_CHECK;
 
 /* Plan a model's memory, print the plan and allocate. */
 madpo_status madpo_stage_new_model(madpo_model **out, madpo_stage_context *ctx, const char *stage,
-                                   const madpo_model_options *options, madpo_error *err) MADPO_MUST_CHECK;
+                                   const madpo_model_options *options,
+                                   madpo_error *err) MADPO_MUST_CHECK;
 /* Model options for micro-batches within `limits`. */
 madpo_model_options madpo_stage_model_options(const madpo_batch_limits *limits, bool train,
                                               bool reward_head);
-/* Load the result of an earlier stage ("sft", "reward", "policy"); a missing one names the stage to run. */
+/* Load the result of an earlier stage ("sft", "reward", "policy"); a missing one names the stage to
+ * run. */
 madpo_status madpo_stage_load_model(madpo_stage_context *ctx, madpo_model *model, const char *stage,
                                     const char *from, madpo_error *err) MADPO_MUST_CHECK;
 bool madpo_stage_has_model(const madpo_stage_context *ctx, const char *name);
-/* Save as models/<stage>. */
+/* Save as models/<stage>, a Hugging Face directory with tokenizer. */
 madpo_status madpo_stage_save_model(madpo_stage_context *ctx, madpo_model *model, const char *stage,
                                     madpo_error *err) MADPO_MUST_CHECK;
 
-/* How madpo_tokenize_options follow from the configuration. Answers of given pairs end in eos; generated
- * ones do not, since a sample may have been cut by generate.max_new, as in the published experiment. */
+/* How madpo_tokenize_options follow from the configuration. Answers of given pairs end in eos;
+ * generated ones do not, since a sample may have been cut by generate.max_new, as in the published
+ * experiment. */
 madpo_tokenize_options madpo_stage_tokenize_options(const madpo_stage_context *ctx);
 
-/* Read a file of JSON lines of the run as one array; an absent or empty file gives an empty array. */
+/* Read a file of JSON lines of the run as one array; an absent or empty file gives an empty array.
+ */
 madpo_status madpo_stage_read_lines(json_t **out, const madpo_stage_context *ctx, const char *name,
                                     madpo_error *err) MADPO_MUST_CHECK;
 
@@ -50,7 +56,7 @@ typedef struct madpo_meter {
     int64_t first, total;
     double started; /* seconds, monotonic */
 } madpo_meter;
-void madpo_meter_start(madpo_meter *meter, madpo_stage_context *ctx, const char *stage, const char *what,
-                       const char *unit, int64_t done, int64_t total);
+void madpo_meter_start(madpo_meter *meter, madpo_stage_context *ctx, const char *stage,
+                       const char *what, const char *unit, int64_t done, int64_t total);
 void madpo_meter_show(const madpo_meter *meter, int64_t done, const char *detail);
 #endif

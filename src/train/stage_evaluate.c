@@ -1,8 +1,8 @@
-/* Stage evaluate: one sample of the reference (models/sft) and one of the policy for each held-out prompt, from the
- * same random streams, and their mean true score with its 95 % interval. For given pairs there is no ground truth:
- * then the run's own reward model judges, which is what the policy was trained towards, and is said so.
- * Results: samples.jsonl ({"who","i","prompt","text","score"}, first all of the reference, then all of the policy)
- * and the "eval" events. */
+/* Stage evaluate: one sample of the reference (models/sft) and one of the policy for each held-out
+ * prompt, from the same random streams, and their mean true score with its 95 % interval. For given
+ * pairs there is no ground truth: then the run's own reward model judges, which is what the policy
+ * was trained towards, and is said so. Results: samples.jsonl ({"who","i","prompt","text","score"},
+ * first all of the reference, then all of the policy) and the "eval" events. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,9 +25,9 @@ typedef struct evaluate {
     madpo_stage_context *ctx;
     madpo_prompts prompts;
     madpo_sampler sampler;
-    size_t chunk;   /* prompts at once */
-    char **texts;   /* [chunk] */
-    json_t *lines;  /* samples.jsonl, once complete */
+    size_t chunk;  /* prompts at once */
+    char **texts;  /* [chunk] */
+    json_t *lines; /* samples.jsonl, once complete */
     const char *metric;
     double *score[N_WHO]; /* [prompts] */
 } evaluate;
@@ -49,7 +49,8 @@ static madpo_status evaluate_prompts(evaluate *e, madpo_error *err)
         st = madpo_prompts_add_reviews(&e->prompts, ctx, ctx->n_train_reviews, n, err);
     }
     if (st == MADPO_OK && e->prompts.n < asked)
-        madpo_run_message(ctx->run, "evaluate: %zu prompts, not %zu: there are no more held-out ones",
+        madpo_run_message(ctx->run,
+                          "evaluate: %zu prompts, not %zu: there are no more held-out ones",
                           e->prompts.n, asked);
     if (st == MADPO_OK && e->prompts.n == 0)
         st = madpo_error_set(err, MADPO_ERR_DATA,
@@ -64,8 +65,8 @@ static json_t *sample_record(const evaluate *e, int who, size_t i, double score)
     const madpo_prompt *prompt = &e->prompts.v[i];
     const char *text = e->texts[i % e->chunk];
 
-    return json_pack("{s:s,s:I,s:o,s:o,s:o}", "who", evaluated[who].who, "i", (json_int_t)i, "prompt",
-                     madpo_json_text(prompt->text, prompt->n_text), "text",
+    return json_pack("{s:s,s:I,s:o,s:o,s:o}", "who", evaluated[who].who, "i", (json_int_t)i,
+                     "prompt", madpo_json_text(prompt->text, prompt->n_text), "text",
                      madpo_json_text(text, strlen(text)), "score", madpo_json_real(score));
 }
 
@@ -73,13 +74,15 @@ static madpo_status evaluate_chunk(evaluate *e, int who, size_t first, madpo_rec
                                    madpo_error *err)
 {
     size_t left = e->prompts.n - first, n = left < e->chunk ? left : e->chunk;
-    madpo_status st = madpo_sampler_draw(&e->sampler, e->prompts.v + first, n, first, 0, e->texts, err);
+    madpo_status st =
+        madpo_sampler_draw(&e->sampler, e->prompts.v + first, n, first, 0, e->texts, err);
 
     for (size_t i = first; i < first + n && st == MADPO_OK; i++) {
         double score = NAN; /* given pairs: judged later */
 
         if (e->ctx->scorer)
-            st = madpo_sampler_score(&score, e->ctx, e->prompts.v[i].text, e->texts[i - first], err);
+            st =
+                madpo_sampler_score(&score, e->ctx, e->prompts.v[i].text, e->texts[i - first], err);
         if (st == MADPO_OK)
             st = madpo_records_append(records, sample_record(e, who, i, score), err);
     }
@@ -98,7 +101,8 @@ static madpo_status evaluate_sample(evaluate *e, int who, size_t done, madpo_rec
     if (done >= n)
         return MADPO_OK;
     st = madpo_stage_load_model(e->ctx, e->sampler.model, stage_name, evaluated[who].model, err);
-    madpo_meter_start(&meter, e->ctx, stage_name, evaluated[who].who, "sample", (int64_t)done, (int64_t)n);
+    madpo_meter_start(&meter, e->ctx, stage_name, evaluated[who].who, "sample", (int64_t)done,
+                      (int64_t)n);
     while (done < n && st == MADPO_OK) {
         st = madpo_stage_check_stop(e->ctx, stage_name, (int64_t)done, (int64_t)n, "sample", err);
         if (st == MADPO_OK)
@@ -162,7 +166,8 @@ static madpo_status evaluate_new_sampler(evaluate *e, madpo_error *err)
     return madpo_sampler_init(&e->sampler, e->ctx, &options, err);
 }
 
-/* ---- judging by the reward model: the two samples of a prompt are the two answers of a pair ---- */
+/* ---- judging by the reward model: the two samples of a prompt are the two answers of a pair ----
+ */
 
 static const json_t *sample_line(const evaluate *e, int who, size_t i)
 {
@@ -183,7 +188,8 @@ static madpo_status samples_as_pairs(madpo_pairs **out, const evaluate *e, madpo
     for (size_t i = 0; i < e->prompts.n && st == MADPO_OK; i++) {
         madpo_pair pair = {.prompt = e->prompts.v[i].text,
                            .n_prompt = e->prompts.v[i].n_text,
-                           .chosen = (char *)sample_text(e, REFERENCE, i), /* only read and copied */
+                           .chosen =
+                               (char *)sample_text(e, REFERENCE, i), /* only read and copied */
                            .rejected = (char *)sample_text(e, POLICY, i),
                            .id = (int64_t)i,
                            .score_chosen = NAN,
@@ -202,7 +208,8 @@ typedef struct judge {
     float *value; /* [max sequences] */
 } judge;
 
-static madpo_status judge_batch(void *user, const madpo_batch *batch, size_t first, madpo_error *err)
+static madpo_status judge_batch(void *user, const madpo_batch *batch, size_t first,
+                                madpo_error *err)
 {
     judge *j = user;
     madpo_status st = madpo_model_rewards(j->model, batch, j->value, err);
@@ -221,7 +228,8 @@ static madpo_status judge_examples(evaluate *e, const madpo_examples *examples, 
     madpo_batches batches = {0};
     judge j = {.e = e};
     int64_t *order = malloc((examples->n + 1) * sizeof *order);
-    madpo_status st = madpo_batches_limits(&limits, lists, 1, o->reward.o.batch, o->batch.tokens, err);
+    madpo_status st =
+        madpo_batches_limits(&limits, lists, 1, o->reward.o.batch, o->batch.tokens, err);
 
     j.value = st == MADPO_OK ? malloc((size_t)limits.max_sequences * sizeof *j.value) : NULL;
     if (st == MADPO_OK && (!order || !j.value))
@@ -274,19 +282,23 @@ static madpo_status evaluate_judge(evaluate *e, madpo_error *err)
         return MADPO_OK;
     }
     if (!madpo_stage_has_model(e->ctx, "reward")) {
-        madpo_run_message(e->ctx->run, "evaluate: given pairs have no ground truth and there is no reward "
-                                       "model, so the samples are not scored");
+        madpo_run_message(e->ctx->run,
+                          "evaluate: given pairs have no ground truth and there is no reward "
+                          "model, so the samples are not scored");
         return MADPO_OK;
     }
     e->metric = "reward_model";
-    madpo_run_message(e->ctx->run, "evaluate: given pairs have no ground truth; the score is that of the run's own "
-                                   "reward model, which the policy was trained towards");
+    madpo_run_message(
+        e->ctx->run,
+        "evaluate: given pairs have no ground truth; the score is that of the run's own "
+        "reward model, which the policy was trained towards");
     return judge_by_reward(e, err);
 }
 
 /* ---- what came out ---- */
 
-/* A copy on one line, without the control characters a model may have learnt (owned by the caller, free()). */
+/* A copy on one line, without the control characters a model may have learnt (owned by the caller,
+ * free()). */
 static char *on_one_line(const char *text)
 {
     char *line = strdup(text);
@@ -329,16 +341,17 @@ static madpo_status tell_scores(const evaluate *e, madpo_error *err)
     madpo_summary s[N_WHO];
     madpo_status st = MADPO_OK;
 
-    madpo_run_message(run, "evaluate: %-10s %6s %8s %19s %7s", e->metric, "n", "mean", "95 % interval", "SD");
+    madpo_run_message(run, "evaluate: %-10s %6s %8s %19s %7s", e->metric, "n", "mean",
+                      "95 % interval", "SD");
     for (int who = 0; who < N_WHO && st == MADPO_OK; who++) {
         s[who] = madpo_summarize(e->score[who], e->prompts.n);
-        madpo_run_message(run, "  %-18s %8zu %8.4f [%8.4f,%8.4f] %7.4f", evaluated[who].who, s[who].n,
-                          s[who].mean, s[who].low, s[who].high, s[who].sd);
+        madpo_run_message(run, "  %-18s %8zu %8.4f [%8.4f,%8.4f] %7.4f", evaluated[who].who,
+                          s[who].n, s[who].mean, s[who].low, s[who].high, s[who].sd);
         st = madpo_stage_event(e->ctx, "eval",
-                               json_pack("{s:s,s:s,s:s,s:I,s:o,s:o,s:o}", "stage", stage_name, "who",
-                                         evaluated[who].who, "metric", e->metric, "n",
-                                         (json_int_t)s[who].n, "mean", madpo_json_real(s[who].mean), "sd",
-                                         madpo_json_real(s[who].sd), "ci95",
+                               json_pack("{s:s,s:s,s:s,s:I,s:o,s:o,s:o}", "stage", stage_name,
+                                         "who", evaluated[who].who, "metric", e->metric, "n",
+                                         (json_int_t)s[who].n, "mean", madpo_json_real(s[who].mean),
+                                         "sd", madpo_json_real(s[who].sd), "ci95",
                                          madpo_stage_interval(s[who].low, s[who].high)),
                                err);
     }

@@ -1,10 +1,11 @@
-/* Stage generate: two samples of the SFT model for every prompt, scored by the ground truth, and a label drawn from the
- * scores: P(1 over 2) = sigma(s1 - s2), as in the published experiment. Result: pairs.jsonl, in the order of the
- * prompts, first those of training reviews, then those of held-out ones.
+/* Stage generate: two samples of the SFT model for every prompt, scored by the ground truth, and a
+ * label drawn from the scores: P(1 over 2) = sigma(s1 - s2), as in the published experiment.
+ * Result: pairs.jsonl, in the order of the prompts, first those of training reviews, then those of
+ * held-out ones.
  *
- * Pair i is a pure function of the model, its prompt and i, and is written chunk by chunk; a chunk that was
- * cut off is done again. Two samples that are empty or alike make no pair: they are drawn anew a few times, then the
- * prompt is dropped and counted.
+ * Pair i is a pure function of the model, its prompt and i, and is written chunk by chunk; a chunk
+ * that was cut off is done again. Two samples that are empty or alike make no pair: they are drawn
+ * anew a few times, then the prompt is dropped and counted.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -24,8 +25,8 @@ typedef struct generate {
     madpo_prompts prompts; /* training, then held out */
     size_t n_train;        /* prompts for training pairs */
     madpo_sampler sampler;
-    size_t chunk;          /* prompts at once */
-    char **texts;          /* [chunk SAMPLES] */
+    size_t chunk; /* prompts at once */
+    char **texts; /* [chunk SAMPLES] */
     madpo_records *records;
 } generate;
 
@@ -50,10 +51,11 @@ static madpo_status generate_prompts(generate *g, madpo_error *err)
         st = madpo_prompts_add_reviews(&g->prompts, ctx, n_train, eval, err);
     g->n_train = train;
     if (st == MADPO_OK && train + eval < asked)
-        madpo_run_message(ctx->run,
-                          "generate: only %zu prompts, not %zu: there are %zu training and %zu held-out "
-                          "reviews, one prompt each",
-                          train + eval, asked, n_train, n_held_out);
+        madpo_run_message(
+            ctx->run,
+            "generate: only %zu prompts, not %zu: there are %zu training and %zu held-out "
+            "reviews, one prompt each",
+            train + eval, asked, n_train, n_held_out);
     return st;
 }
 
@@ -76,15 +78,16 @@ static madpo_status redraw(generate *g, size_t i, char **two, madpo_error *err)
     return st;
 }
 
-static json_t *pair_record(size_t i, const madpo_prompt *prompt, const char *chosen, const char *rejected,
-                           double score_chosen, double score_rejected, bool eval)
+static json_t *pair_record(size_t i, const madpo_prompt *prompt, const char *chosen,
+                           const char *rejected, double score_chosen, double score_rejected,
+                           bool eval)
 {
     return json_pack("{s:I,s:o,s:o,s:o,s:o,s:o,s:s}", "id", (json_int_t)i, "prompt",
                      madpo_json_text(prompt->text, prompt->n_text), "chosen",
                      madpo_json_text(chosen, strlen(chosen)), "rejected",
                      madpo_json_text(rejected, strlen(rejected)), "score_chosen",
-                     madpo_json_real(score_chosen), "score_rejected", madpo_json_real(score_rejected),
-                     "split", eval ? "eval" : "train");
+                     madpo_json_real(score_chosen), "score_rejected",
+                     madpo_json_real(score_rejected), "split", eval ? "eval" : "train");
 }
 
 static madpo_status label_pair(generate *g, size_t i, char *const *two, madpo_error *err)
@@ -111,7 +114,8 @@ static madpo_status label_pair(generate *g, size_t i, char *const *two, madpo_er
 
 static madpo_status generate_chunk(generate *g, size_t first, size_t n, madpo_error *err)
 {
-    madpo_status st = madpo_sampler_draw(&g->sampler, g->prompts.v + first, n, first, 0, g->texts, err);
+    madpo_status st =
+        madpo_sampler_draw(&g->sampler, g->prompts.v + first, n, first, 0, g->texts, err);
 
     for (size_t k = 0; k < n && st == MADPO_OK; k++) {
         char **two = g->texts + k * SAMPLES;
@@ -141,7 +145,8 @@ static madpo_status generate_open(generate *g, size_t *next, madpo_error *err)
     *next = (size_t)(last + 1);
     if (*next < g->prompts.n)
         *next -= *next % g->chunk;
-    json_array_foreach(lines, i, line) {
+    json_array_foreach(lines, i, line)
+    {
         keep += json_integer_value(json_object_get(line, "id")) < (json_int_t)*next;
     }
     json_decref(lines);
@@ -194,7 +199,8 @@ static madpo_status generate_new_sampler(generate *g, madpo_error *err)
     if (!g->texts)
         return madpo_error_set(err, MADPO_ERR_NOMEM, "generate: out of host memory");
     st = madpo_sampler_init(&g->sampler, g->ctx, &options, err);
-    return st == MADPO_OK ? madpo_stage_load_model(g->ctx, g->sampler.model, stage_name, "sft", err) : st;
+    return st == MADPO_OK ? madpo_stage_load_model(g->ctx, g->sampler.model, stage_name, "sft", err)
+                          : st;
 }
 
 /* What one wants to know about the pairs, from the file, so that a resumed run says the same. */
@@ -208,7 +214,8 @@ static madpo_status generate_tell(generate *g, madpo_error *err)
     if (st != MADPO_OK)
         return st;
     n = json_array_size(lines);
-    json_array_foreach(lines, i, line) {
+    json_array_foreach(lines, i, line)
+    {
         double d = json_number_value(json_object_get(line, "score_chosen")) -
                    json_number_value(json_object_get(line, "score_rejected"));
         const char *split = json_string_value(json_object_get(line, "split"));
@@ -219,19 +226,21 @@ static madpo_status generate_tell(generate *g, madpo_error *err)
     }
     json_decref(lines);
     if (n == 0)
-        return madpo_error_set(err, MADPO_ERR_DATA,
-                               "generate: no prompt gave two different, non-empty samples: train sft "
-                               "longer (sft.epochs) or raise generate.temperature");
-    madpo_run_message(g->ctx->run,
-                      "generate: %zu pairs, %zu of them held out; mean |score difference| %.3f; %.1f %% of "
-                      "the labels go against the scores; %zu prompts dropped (samples empty or alike)",
-                      n, n_eval, difference / (double)n, 100.0 * (double)n_contrary / (double)n,
-                      g->prompts.n - n);
+        return madpo_error_set(
+            err, MADPO_ERR_DATA,
+            "generate: no prompt gave two different, non-empty samples: train sft "
+            "longer (sft.epochs) or raise generate.temperature");
+    madpo_run_message(
+        g->ctx->run,
+        "generate: %zu pairs, %zu of them held out; mean |score difference| %.3f; %.1f %% of "
+        "the labels go against the scores; %zu prompts dropped (samples empty or alike)",
+        n, n_eval, difference / (double)n, 100.0 * (double)n_contrary / (double)n,
+        g->prompts.n - n);
     return madpo_stage_event(
         g->ctx, "eval",
-        json_pack("{s:s,s:s,s:s,s:I,s:I,s:o,s:o,s:I}", "stage", stage_name, "who", "pairs", "metric",
-                  "score_difference", "n", (json_int_t)n, "held_out", (json_int_t)n_eval, "mean",
-                  madpo_json_real(difference / (double)n), "labels_against_scores",
+        json_pack("{s:s,s:s,s:s,s:I,s:I,s:o,s:o,s:I}", "stage", stage_name, "who", "pairs",
+                  "metric", "score_difference", "n", (json_int_t)n, "held_out", (json_int_t)n_eval,
+                  "mean", madpo_json_real(difference / (double)n), "labels_against_scores",
                   madpo_json_real((double)n_contrary / (double)n), "dropped",
                   (json_int_t)(g->prompts.n - n)),
         err);

@@ -1,5 +1,6 @@
-/* Stage margins: h = reward(chosen) - reward(rejected) of every pair, training and held out, computed once with the
- * frozen reward model; and what MADPO makes of it, c(h) and w(h). Result: margins.jsonl, one line per pair. */
+/* Stage margins: h = reward(chosen) - reward(rejected) of every pair, training and held out,
+ * computed once with the frozen reward model; and what MADPO makes of it, c(h) and w(h). Result:
+ * margins.jsonl, one line per pair. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -29,9 +30,9 @@ static json_t *margins_record(void *user, size_t i, double chosen, double reject
     const margins *m = user;
     double h = chosen - rejected;
 
-    return json_pack("{s:I,s:I,s:o,s:o,s:o,s:s}", "id", (json_int_t)madpo_pairs_at(m->set.pairs, i)->id,
-                     "pair", (json_int_t)i, "h", madpo_json_real(h), "c",
-                     madpo_json_real(madpo_weight_c(&m->weight, h)), "w",
+    return json_pack("{s:I,s:I,s:o,s:o,s:o,s:s}", "id",
+                     (json_int_t)madpo_pairs_at(m->set.pairs, i)->id, "pair", (json_int_t)i, "h",
+                     madpo_json_real(h), "c", madpo_json_real(madpo_weight_c(&m->weight, h)), "w",
                      madpo_json_real(madpo_weight_w(&m->weight, h)), "split",
                      madpo_pairset_split(&m->set, i));
 }
@@ -57,7 +58,8 @@ static madpo_status margins_prepare(margins *m, madpo_error *err)
         m->order[i] = (int64_t)i;
     model = madpo_stage_model_options(&m->limits, false, true);
     st = madpo_stage_new_model(&m->model, m->ctx, stage_name, &model, err);
-    return st == MADPO_OK ? madpo_stage_load_model(m->ctx, m->model, stage_name, "reward", err) : st;
+    return st == MADPO_OK ? madpo_stage_load_model(m->ctx, m->model, stage_name, "reward", err)
+                          : st;
 }
 
 static madpo_status margins_compute(margins *m, madpo_error *err)
@@ -82,8 +84,9 @@ static madpo_status margins_compute(margins *m, madpo_error *err)
 
 static json_t *quantiles_to_json(const double *sorted, size_t n)
 {
-    return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "p5", madpo_json_real(madpo_quantile(sorted, n, 0.05)),
-                     "p10", madpo_json_real(madpo_quantile(sorted, n, 0.10)), "p25",
+    return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "p5",
+                     madpo_json_real(madpo_quantile(sorted, n, 0.05)), "p10",
+                     madpo_json_real(madpo_quantile(sorted, n, 0.10)), "p25",
                      madpo_json_real(madpo_quantile(sorted, n, 0.25)), "p50",
                      madpo_json_real(madpo_quantile(sorted, n, 0.50)), "p75",
                      madpo_json_real(madpo_quantile(sorted, n, 0.75)), "p90",
@@ -105,20 +108,22 @@ static madpo_status margins_summary(margins *m, double *h, double *w, madpo_erro
     mean_w = madpo_mean(w, n);
     madpo_sort(h, n);
     madpo_run_message(m->ctx->run, "margins: h of %zu pairs: 5 %% %.3f, median %.3f, 95 %% %.3f", n,
-                      madpo_quantile(h, n, 0.05), madpo_quantile(h, n, 0.5), madpo_quantile(h, n, 0.95));
-    madpo_run_message(m->ctx->run,
-                      "margins: %.1f %% have h < 0 (the reward model contradicts the label), %.1f %% beyond "
-                      "-tau = %.3g; weights w: mean %.3f, effective sample size %.1f %%",
-                      100.0 * (double)n_negative / (double)n, 100.0 * (double)n_capped / (double)n,
-                      -m->weight.tau, mean_w, 100.0 * ess);
+                      madpo_quantile(h, n, 0.05), madpo_quantile(h, n, 0.5),
+                      madpo_quantile(h, n, 0.95));
+    madpo_run_message(
+        m->ctx->run,
+        "margins: %.1f %% have h < 0 (the reward model contradicts the label), %.1f %% beyond "
+        "-tau = %.3g; weights w: mean %.3f, effective sample size %.1f %%",
+        100.0 * (double)n_negative / (double)n, 100.0 * (double)n_capped / (double)n,
+        -m->weight.tau, mean_w, 100.0 * ess);
     return madpo_stage_event(
         m->ctx, "eval",
-        json_pack("{s:s,s:s,s:s,s:I,s:o,s:o,s:o,s:o,s:o,s:o}", "stage", stage_name, "who", "margins",
-                  "metric", "h", "n", (json_int_t)n, "mean", madpo_json_real(madpo_mean(h, n)),
-                  "quantiles", quantiles_to_json(h, n), "share_negative",
-                  madpo_json_real((double)n_negative / (double)n), "share_beyond_tau",
-                  madpo_json_real((double)n_capped / (double)n), "mean_weight", madpo_json_real(mean_w),
-                  "ess", madpo_json_real(ess)),
+        json_pack("{s:s,s:s,s:s,s:I,s:o,s:o,s:o,s:o,s:o,s:o}", "stage", stage_name, "who",
+                  "margins", "metric", "h", "n", (json_int_t)n, "mean",
+                  madpo_json_real(madpo_mean(h, n)), "quantiles", quantiles_to_json(h, n),
+                  "share_negative", madpo_json_real((double)n_negative / (double)n),
+                  "share_beyond_tau", madpo_json_real((double)n_capped / (double)n), "mean_weight",
+                  madpo_json_real(mean_w), "ess", madpo_json_real(ess)),
         err);
 }
 

@@ -1,10 +1,10 @@
-/* Stage policy: preference training from models/sft with the configured objective. The reference's log-probs are
- * those of the same model before its first update, computed once, so reference and policy are one set of
- * weights in memory. Results: reference.jsonl, models/policy.
+/* Stage policy: preference training from models/sft with the configured objective. The reference's
+ * log-probs are those of the same model before its first update, computed once, so reference and
+ * policy are one set of weights in memory. Results: reference.jsonl, models/policy.
  *
- * The reference pass takes the pairs in the order, chunks and micro-batches of the first epoch. A device whose
- * matrix product depends on the number of rows then still gives the first training step the very numbers
- * stored, and its policy margins are exactly 0. */
+ * The reference pass takes the pairs in the order, chunks and micro-batches of the first epoch. A
+ * device whose matrix product depends on the number of rows then still gives the first training
+ * step the very numbers stored, and its policy margins are exactly 0. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -25,8 +25,8 @@ enum {
     POLICY_PAIR = MADPO_ROW_OWN, /* position in pairs.jsonl */
     POLICY_H,                    /* reward margin, NaN if the objective does without */
     POLICY_W,
-    POLICY_M,                    /* policy margin */
-    POLICY_CHOSEN,               /* summed log-probs of the policy */
+    POLICY_M,      /* policy margin */
+    POLICY_CHOSEN, /* summed log-probs of the policy */
     POLICY_REJECTED,
     POLICY_REF_CHOSEN,
     POLICY_REF_REJECTED,
@@ -59,7 +59,8 @@ static void policy_coefficients(policy *p, const madpo_batch *batch, int64_t seq
         p->coef[r] = (float)value;
 }
 
-/* Loss of pair i of the batch into its row, and scaled gradient coefficients of its log-prob rows. */
+/* Loss of pair i of the batch into its row, and scaled gradient coefficients of its log-prob rows.
+ */
 static void policy_pair(policy *p, const madpo_batch *batch, int64_t i, double scale, double *row)
 {
     int64_t pair = batch->seq_id[2 * i];
@@ -86,8 +87,8 @@ static void policy_pair(policy *p, const madpo_batch *batch, int64_t i, double s
     policy_coefficients(p, batch, 2 * i + 1, scale * loss.drejected);
 }
 
-static madpo_status policy_run(void *user, madpo_model *model, const madpo_batch *batch, double scale,
-                               double *rows, madpo_error *err)
+static madpo_status policy_run(void *user, madpo_model *model, const madpo_batch *batch,
+                               double scale, double *rows, madpo_error *err)
 {
     policy *p = user;
     madpo_status st = madpo_model_logps(model, batch, p->logp, NULL, err);
@@ -107,8 +108,8 @@ static double policy_mean(const double *rows, size_t n, size_t column)
 }
 
 /* mean, p10, p50, p90 of a column as <name>/mean … Leaves the column sorted in p->sorted. */
-static void policy_distribution(policy *p, const double *rows, size_t n, size_t column, const char *prefix,
-                                const char *const names[4], json_t *fields)
+static void policy_distribution(policy *p, const double *rows, size_t n, size_t column,
+                                const char *prefix, const char *const names[4], json_t *fields)
 {
     for (size_t i = 0; i < n; i++)
         p->sorted[i] = rows[i * POLICY_COLUMNS + column];
@@ -119,7 +120,8 @@ static void policy_distribution(policy *p, const double *rows, size_t n, size_t 
     madpo_loop_metric(fields, prefix, names[3], madpo_quantile(p->sorted, n, 0.9));
 }
 
-static void policy_report(void *user, const double *rows, size_t n, const char *prefix, json_t *fields)
+static void policy_report(void *user, const double *rows, size_t n, const char *prefix,
+                          json_t *fields)
 {
     static const char *const weight_names[] = {"madpo/weight/mean", "madpo/weight/p10",
                                                "madpo/weight/p50", "madpo/weight/p90"};
@@ -127,7 +129,8 @@ static void policy_report(void *user, const double *rows, size_t n, const char *
                                                "madpo/margin/p50", "madpo/margin/p90"};
     policy *p = user;
     double beta = p->options.beta;
-    double chosen = policy_mean(rows, n, POLICY_CHOSEN), rejected = policy_mean(rows, n, POLICY_REJECTED);
+    double chosen = policy_mean(rows, n, POLICY_CHOSEN),
+           rejected = policy_mean(rows, n, POLICY_REJECTED);
     size_t hits = 0;
 
     for (size_t i = 0; i < n; i++)
@@ -147,7 +150,8 @@ static void policy_report(void *user, const double *rows, size_t n, const char *
 }
 
 /* The last step's pairs one by one, for viewers. */
-static madpo_status policy_logged(void *user, int64_t step, const double *rows, size_t n, madpo_error *err)
+static madpo_status policy_logged(void *user, int64_t step, const double *rows, size_t n,
+                                  madpo_error *err)
 {
     policy *p = user;
     json_t *pairs = json_array();
@@ -161,10 +165,10 @@ static madpo_status policy_logged(void *user, int64_t step, const double *rows, 
                                                madpo_json_real(row[POLICY_W]), "m",
                                                madpo_json_real(row[POLICY_M])));
     }
-    return madpo_stage_event(p->ctx, "samples",
-                             json_pack("{s:s,s:I,s:o}", "stage", stage_name, "step", (json_int_t)step,
-                                       "pairs", pairs),
-                             err);
+    return madpo_stage_event(
+        p->ctx, "samples",
+        json_pack("{s:s,s:I,s:o}", "stage", stage_name, "step", (json_int_t)step, "pairs", pairs),
+        err);
 }
 
 /* ---- preparation ---- */
@@ -204,8 +208,8 @@ static json_t *reference_record(void *user, size_t i, double chosen, double reje
 {
     const policy *p = user;
 
-    return json_pack("{s:I,s:I,s:o,s:o}", "id", (json_int_t)madpo_pairs_at(p->set.pairs, i)->id, "pair",
-                     (json_int_t)i, "chosen", madpo_json_real(chosen), "rejected",
+    return json_pack("{s:I,s:I,s:o,s:o}", "id", (json_int_t)madpo_pairs_at(p->set.pairs, i)->id,
+                     "pair", (json_int_t)i, "chosen", madpo_json_real(chosen), "rejected",
                      madpo_json_real(rejected));
 }
 
@@ -244,10 +248,11 @@ static madpo_status policy_reference(policy *p, madpo_error *err)
     if (st == MADPO_OK)
         st = madpo_scan_run(&scan, err);
     if (st == MADPO_OK)
-        st = madpo_pairset_column(p->ref_chosen, &p->set, p->ctx, reference_file, "chosen", stage_name, err);
+        st = madpo_pairset_column(p->ref_chosen, &p->set, p->ctx, reference_file, "chosen",
+                                  stage_name, err);
     if (st == MADPO_OK)
-        st = madpo_pairset_column(p->ref_rejected, &p->set, p->ctx, reference_file, "rejected", stage_name,
-                                  err);
+        st = madpo_pairset_column(p->ref_rejected, &p->set, p->ctx, reference_file, "rejected",
+                                  stage_name, err);
     free(order);
     return st;
 }
@@ -262,7 +267,8 @@ static madpo_status policy_objective(policy *p, madpo_error *err)
         return madpo_error_set(err, MADPO_ERR_CONFIG, "policy.objective: unknown objective '%s'",
                                o->policy.objective);
     madpo_run_message(p->ctx->run, "policy: %s: %s", p->objective->name, p->objective->formula);
-    return p->objective->needs_margin ? madpo_weight_options_check(&p->options.weight, err) : MADPO_OK;
+    return p->objective->needs_margin ? madpo_weight_options_check(&p->options.weight, err)
+                                      : MADPO_OK;
 }
 
 static madpo_status policy_prepare(policy *p, madpo_error *err)

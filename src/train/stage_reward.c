@@ -1,6 +1,6 @@
-/* Stage reward: a scalar reward model of the training pairs, by the Bradley-Terry loss, from the SFT backbone with a
- * fresh head. Early stopping by the held-out loss. Result: models/reward, and how well it orders the held-out
- * pairs: by their (noisy) labels and by their true scores. */
+/* Stage reward: a scalar reward model of the training pairs, by the Bradley-Terry loss, from the
+ * SFT backbone with a fresh head. Early stopping by the held-out loss. Result: models/reward, and
+ * how well it orders the held-out pairs: by their (noisy) labels and by their true scores. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -33,8 +33,8 @@ static int64_t reward_units(const madpo_example *example)
     return 1;
 }
 
-static madpo_status reward_run(void *user, madpo_model *model, const madpo_batch *batch, double scale,
-                               double *rows, madpo_error *err)
+static madpo_status reward_run(void *user, madpo_model *model, const madpo_batch *batch,
+                               double scale, double *rows, madpo_error *err)
 {
     reward *r = user;
     madpo_status st = madpo_model_rewards(model, batch, r->value, err);
@@ -44,7 +44,8 @@ static madpo_status reward_run(void *user, madpo_model *model, const madpo_batch
     for (int64_t i = 0; i < batch->n_seq / 2; i++) {
         double *row = rows + i * REWARD_COLUMNS;
         double chosen = (double)r->value[2 * i], rejected = (double)r->value[2 * i + 1];
-        madpo_reward_loss loss = madpo_bradley_terry(chosen, rejected, 0.0, r->ctx->options->reward.center);
+        madpo_reward_loss loss =
+            madpo_bradley_terry(chosen, rejected, 0.0, r->ctx->options->reward.center);
 
         row[MADPO_ROW_LOSS] = loss.loss;
         row[MADPO_ROW_UNITS] = 1.0;
@@ -56,7 +57,8 @@ static madpo_status reward_run(void *user, madpo_model *model, const madpo_batch
     return scale > 0.0 ? madpo_model_backward_rewards(model, batch, r->dvalue, err) : MADPO_OK;
 }
 
-static void reward_report(void *user, const double *rows, size_t n, const char *prefix, json_t *fields)
+static void reward_report(void *user, const double *rows, size_t n, const char *prefix,
+                          json_t *fields)
 {
     double low = INFINITY, high = -INFINITY, sum = 0.0, margin = 0.0;
     size_t hits = 0;
@@ -139,11 +141,13 @@ typedef struct reward_test {
     double *rows; /* [held out, REWARD_COLUMNS] */
 } reward_test;
 
-static madpo_status reward_test_batch(void *user, const madpo_batch *batch, size_t first, madpo_error *err)
+static madpo_status reward_test_batch(void *user, const madpo_batch *batch, size_t first,
+                                      madpo_error *err)
 {
     reward_test *test = user;
 
-    return reward_run(test->r, test->r->model, batch, 0.0, test->rows + first * REWARD_COLUMNS, err);
+    return reward_run(test->r, test->r->model, batch, 0.0, test->rows + first * REWARD_COLUMNS,
+                      err);
 }
 
 /* Rewards of all held-out pairs. */
@@ -161,13 +165,15 @@ static madpo_status reward_test_rows(reward *r, double *rows, madpo_error *err)
         order[i] = (int64_t)i;
     st = madpo_batches_init(&batches, &r->limits, n, err);
     if (st == MADPO_OK)
-        st = madpo_batches_each(&batches, &r->set.held_out, order, n, reward_test_batch, &test, err);
+        st =
+            madpo_batches_each(&batches, &r->set.held_out, order, n, reward_test_batch, &test, err);
     madpo_batches_dispose(&batches);
     free(order);
     return st;
 }
 
-/* Share of pairs put into the order of their true scores, among those that differ by at least `least`. */
+/* Share of pairs put into the order of their true scores, among those that differ by at least
+ * `least`. */
 static madpo_share reward_true_order(const reward *r, const double *rows, double least)
 {
     size_t hits = 0, n = 0;
@@ -188,8 +194,9 @@ static madpo_share reward_true_order(const reward *r, const double *rows, double
 
 static json_t *share_to_json(madpo_share share)
 {
-    return json_pack("{s:I,s:o,s:o}", "n", (json_int_t)share.n, "mean", madpo_json_real(share.share),
-                     "ci95", madpo_stage_interval(share.low, share.high));
+    return json_pack("{s:I,s:o,s:o}", "n", (json_int_t)share.n, "mean",
+                     madpo_json_real(share.share), "ci95",
+                     madpo_stage_interval(share.low, share.high));
 }
 
 static void tell_share(reward *r, const char *what, madpo_share share)
@@ -207,7 +214,8 @@ static madpo_status reward_tell(reward *r, const double *rows, madpo_error *err)
     madpo_share clear = reward_true_order(r, rows, clear_difference);
 
     for (size_t i = 0; i < n; i++)
-        hits += rows[i * REWARD_COLUMNS + REWARD_CHOSEN] > rows[i * REWARD_COLUMNS + REWARD_REJECTED];
+        hits +=
+            rows[i * REWARD_COLUMNS + REWARD_CHOSEN] > rows[i * REWARD_COLUMNS + REWARD_REJECTED];
     labels = madpo_share_of(hits, n);
     madpo_run_message(r->ctx->run, "reward: held-out loss %.4f (a coin: %.4f)", loss, log(2.0));
     tell_share(r, "held-out pairs in the order of their labels", labels);
@@ -216,10 +224,10 @@ static madpo_status reward_tell(reward *r, const double *rows, madpo_error *err)
     return madpo_stage_event(
         r->ctx, "eval",
         json_pack("{s:s,s:s,s:s,s:I,s:o,s:o,s:o,s:o,s:o,s:f}", "stage", stage_name, "who", "reward",
-                  "metric", "accuracy", "n", (json_int_t)n, "mean", madpo_json_real(labels.share), "ci95",
-                  madpo_stage_interval(labels.low, labels.high), "loss", madpo_json_real(loss),
-                  "true_order", share_to_json(all), "true_order_clear", share_to_json(clear),
-                  "clear_difference", clear_difference),
+                  "metric", "accuracy", "n", (json_int_t)n, "mean", madpo_json_real(labels.share),
+                  "ci95", madpo_stage_interval(labels.low, labels.high), "loss",
+                  madpo_json_real(loss), "true_order", share_to_json(all), "true_order_clear",
+                  share_to_json(clear), "clear_difference", clear_difference),
         err);
 }
 

@@ -1,5 +1,6 @@
-/* Stage sft: a language model of the training reviews (or of the chosen answers when pairs are given), from random
- * weights. Loss is the cross entropy per token over the whole step. Result: models/sft. */
+/* Stage sft: a language model of the training reviews (or of the chosen answers when pairs are
+ * given), from random weights. Loss is the cross entropy per token over the whole step. Result:
+ * models/sft. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -14,8 +15,8 @@ enum { SFT_HITS = MADPO_ROW_OWN, SFT_COLUMNS }; /* tokens that were the arg max 
 
 typedef struct sft {
     madpo_stage_context *ctx;
-    madpo_examples own;   /* tokenized reviews: training, then held out */
-    madpo_pairset pairs;  /* or the given pairs */
+    madpo_examples own;             /* tokenized reviews: training, then held out */
+    madpo_pairset pairs;            /* or the given pairs */
     madpo_examples train, held_out; /* views */
     madpo_batch_limits limits;
     madpo_model *model;
@@ -126,7 +127,8 @@ static madpo_status sft_prepare(sft *s, madpo_error *err)
 
     if (st != MADPO_OK)
         return st;
-    madpo_run_message(s->ctx->run, "sft: %zu texts to train on, %zu held out (%zu cut to %lld tokens)",
+    madpo_run_message(s->ctx->run,
+                      "sft: %zu texts to train on, %zu held out (%zu cut to %lld tokens)",
                       s->train.n, s->held_out.n, s->own.n_truncated, (long long)o->data.max_tokens);
     st = madpo_batches_limits(&s->limits, lists, 2, o->sft.o.batch, o->batch.tokens, err);
     if (st != MADPO_OK)
@@ -163,7 +165,8 @@ static madpo_status sft_train(sft *s, madpo_error *err)
     if (st == MADPO_OK)
         st = madpo_stage_save_model(s->ctx, s->model, stage_name, err);
     if (st == MADPO_OK)
-        madpo_run_message(s->ctx->run, "sft: done after %lld steps, held-out loss %.4f nats per token",
+        madpo_run_message(s->ctx->run,
+                          "sft: done after %lld steps, held-out loss %.4f nats per token",
                           (long long)result.steps, result.eval_loss);
     return st;
 }

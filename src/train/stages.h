@@ -1,7 +1,7 @@
 #ifndef MADPO_TRAIN_STAGES_H
 #define MADPO_TRAIN_STAGES_H
-/* The stages of a run, in order; each reads what earlier ones left in the run directory, so each can be run
- * alone. Called by train/trainer.c through the table madpo_stages. */
+/* The stages of a run, in order; each reads what earlier ones left in the run directory, so each
+ * can be run alone. Called by train/trainer.c through the table madpo_stages. */
 #include <signal.h>
 
 #include "config/config.h"
@@ -18,11 +18,12 @@ typedef struct madpo_stage_context {
     const madpo_options *options;
     madpo_device *dev;
     madpo_run *run;
-    const madpo_reviews *reviews;   /* in split order; NULL when the source is pairs */
-    size_t n_train_reviews;         /* the first so many are for training, the others held out */
-    const madpo_pairs *given_pairs; /* the user's pairs with their split, NULL when pairs are generated */
-    madpo_tokenizer *tok;           /* trained or loaded before the first stage */
-    madpo_scorer *scorer;           /* NULL when the source is pairs */
+    const madpo_reviews *reviews; /* in split order; NULL when the source is pairs */
+    size_t n_train_reviews;       /* the first so many are for training, the others held out */
+    const madpo_pairs
+        *given_pairs;     /* the user's pairs with their split, NULL when pairs are generated */
+    madpo_tokenizer *tok; /* trained or loaded before the first stage */
+    madpo_scorer *scorer; /* NULL when the source is pairs */
     madpo_model_config model;
     volatile sig_atomic_t *stop;       /* set by a stop request */
     volatile sig_atomic_t *checkpoint; /* set by a checkpoint request; cleared when saved */

@@ -3,14 +3,16 @@
 /* The statistics that stages report. Pure functions; NaN where a figure does not exist. */
 #include <stddef.h>
 
-/* Mean, standard deviation (n - 1 in the denominator) and normal 95 % interval mean -+ 1.96 sd/sqrt(n). */
+/* Mean, standard deviation (n - 1 in the denominator) and normal 95 % interval mean -+ 1.96
+ * sd/sqrt(n). */
 typedef struct madpo_summary {
     size_t n;
     double mean, sd, low, high;
 } madpo_summary;
 madpo_summary madpo_summarize(const double *x, size_t n);
 
-/* k hits in n: the share and its 95 % Wilson score interval (Wilson 1927), which stays inside [0,1]. */
+/* k hits in n: the share and its 95 % Wilson score interval (Wilson 1927), which stays inside
+ * [0,1]. */
 typedef struct madpo_share {
     size_t n;
     double share, low, high;

@@ -22,7 +22,7 @@ struct madpo_trainer {
     char *dir;
     const madpo_pairs *given; /* borrowed, NULL = data.* */
     madpo_device *dev;
-    madpo_run *run;           /* opened by the first _run */
+    madpo_run *run; /* opened by the first _run */
     madpo_source source;
     volatile sig_atomic_t stop, checkpoint;
 };
@@ -130,7 +130,8 @@ void madpo_trainer_free(madpo_trainer *trainer)
     free(trainer);
 }
 
-madpo_status madpo_trainer_set_pairs(madpo_trainer *trainer, const madpo_pairs *pairs, madpo_error *err)
+madpo_status madpo_trainer_set_pairs(madpo_trainer *trainer, const madpo_pairs *pairs,
+                                     madpo_error *err)
 {
     if (trainer->run)
         return madpo_error_set(err, MADPO_ERR_USAGE, "pairs must be set before the run begins");
@@ -170,15 +171,16 @@ static madpo_status describe_model(char **out, const madpo_options *o, madpo_err
 {
     madpo_strbuf b = {0};
 
-    madpo_strbuf_printf(&b, "%s hidden %lld layers %lld heads %lld kv_heads %lld head_dim %lld ffn %lld",
-                        o->model.arch, (long long)o->model.hidden, (long long)o->model.layers,
-                        (long long)o->model.heads, (long long)o->model.kv_heads,
-                        (long long)o->model.head_dim, (long long)o->model.ffn);
-    madpo_strbuf_printf(&b, " window %lld pattern %lld theta %.17g %.17g eps %.17g %s vocab %lld%s%s",
-                        (long long)o->model.window, (long long)o->model.window_pattern,
-                        o->model.rope_theta, o->model.rope_theta_local, o->model.norm_eps,
-                        o->model.tied ? "tied" : "untied", (long long)o->tokenizer.vocab,
-                        *o->tokenizer.path ? " tokenizer " : "", o->tokenizer.path);
+    madpo_strbuf_printf(
+        &b, "%s hidden %lld layers %lld heads %lld kv_heads %lld head_dim %lld ffn %lld",
+        o->model.arch, (long long)o->model.hidden, (long long)o->model.layers,
+        (long long)o->model.heads, (long long)o->model.kv_heads, (long long)o->model.head_dim,
+        (long long)o->model.ffn);
+    madpo_strbuf_printf(
+        &b, " window %lld pattern %lld theta %.17g %.17g eps %.17g %s vocab %lld%s%s",
+        (long long)o->model.window, (long long)o->model.window_pattern, o->model.rope_theta,
+        o->model.rope_theta_local, o->model.norm_eps, o->model.tied ? "tied" : "untied",
+        (long long)o->tokenizer.vocab, *o->tokenizer.path ? " tokenizer " : "", o->tokenizer.path);
     return madpo_strbuf_steal(&b, out, NULL, err);
 }
 
@@ -240,7 +242,8 @@ static madpo_status trainer_model_config(madpo_model_config *out, const madpo_op
     out->L = (int32_t)o->model.layers;
     out->H = (int32_t)o->model.heads;
     out->K = (int32_t)o->model.kv_heads;
-    out->D = (int32_t)(o->model.head_dim > 0 ? o->model.head_dim : o->model.hidden / o->model.heads);
+    out->D =
+        (int32_t)(o->model.head_dim > 0 ? o->model.head_dim : o->model.hidden / o->model.heads);
     /* a gated MLP of 8/3 the width has as many parameters as a plain one of 4; in steps of 32 */
     out->F = (int32_t)(o->model.ffn > 0 ? o->model.ffn : (o->model.hidden * 8 / 3 + 31) / 32 * 32);
     out->max_positions = (int32_t)(generated > o->data.max_tokens ? generated : o->data.max_tokens);
@@ -254,20 +257,22 @@ static madpo_status trainer_model_config(madpo_model_config *out, const madpo_op
     out->eos = madpo_tokenizer_eos(tok);
     out->pad = madpo_tokenizer_pad(tok);
     if (out->bos < 0)
-        return madpo_error_set(err, MADPO_ERR_DATA,
-                               "tokenizer.path: the tokenizer has no bos token, which every text begins "
-                               "with: use another or leave the key empty to train one");
+        return madpo_error_set(
+            err, MADPO_ERR_DATA,
+            "tokenizer.path: the tokenizer has no bos token, which every text begins "
+            "with: use another or leave the key empty to train one");
     return madpo_model_config_check(out, err);
 }
 
 static madpo_status trainer_stage_event(madpo_stage_context *ctx, const madpo_stage *stage,
                                         const char *status, madpo_error *err)
 {
-    return madpo_stage_event(ctx, "stage", json_pack("{s:s,s:s}", "stage", stage->name, "status", status),
-                             err);
+    return madpo_stage_event(ctx, "stage",
+                             json_pack("{s:s,s:s}", "stage", stage->name, "status", status), err);
 }
 
-static madpo_status trainer_run_stage(madpo_stage_context *ctx, const madpo_stage *stage, madpo_error *err)
+static madpo_status trainer_run_stage(madpo_stage_context *ctx, const madpo_stage *stage,
+                                      madpo_error *err)
 {
     madpo_status st;
 
@@ -277,7 +282,8 @@ static madpo_status trainer_run_stage(madpo_stage_context *ctx, const madpo_stag
     }
     if (*ctx->stop)
         return madpo_error_set(err, MADPO_ERR_STOPPED,
-                               "stopped on request before stage %s; go on with --resume", stage->name);
+                               "stopped on request before stage %s; go on with --resume",
+                               stage->name);
     madpo_run_message(ctx->run, "%s: %s", stage->name, stage->help);
     st = trainer_stage_event(ctx, stage, "start", err);
     if (st == MADPO_OK)
@@ -299,7 +305,8 @@ static madpo_status trainer_run_stages(madpo_trainer *t, madpo_error *err)
                                .checkpoint = &t->checkpoint};
     madpo_status st;
 
-    madpo_run_message(t->run, "device: %s (%s, driver %s)", info->name, info->platform, info->driver);
+    madpo_run_message(t->run, "device: %s (%s, driver %s)", info->name, info->platform,
+                      info->driver);
     madpo_run_message(t->run, "run: %s", t->dir);
     st = madpo_source_prepare(&t->source, &ctx, err);
     if (st == MADPO_OK)
@@ -313,8 +320,8 @@ static madpo_status trainer_run_stages(madpo_trainer *t, madpo_error *err)
     return st;
 }
 
-/* The last event. The reason is the error's one line; an event that cannot be written changes nothing, the
- * first error is the one to report. */
+/* The last event. The reason is the error's one line; an event that cannot be written changes
+ * nothing, the first error is the one to report. */
 static madpo_status trainer_end(madpo_trainer *t, madpo_status st, madpo_error *err)
 {
     const char *status = st == MADPO_OK ? "done" : st == MADPO_ERR_STOPPED ? "stopped" : "failed";
@@ -397,26 +404,21 @@ static madpo_status copy_files(const char *from, const char *dir, madpo_error *e
 madpo_status madpo_trainer_export(const madpo_trainer *trainer, const char *model, const char *dir,
                                   madpo_error *err)
 {
-    madpo_strbuf from = {0}, tokenizer = {0};
+    madpo_strbuf from = {0};
     madpo_status st;
 
     madpo_strbuf_printf(&from, "%s/models/%s", trainer->dir, model);
-    madpo_strbuf_printf(&tokenizer, "%s/tokenizer", trainer->dir);
     st = madpo_strbuf_check(&from, err);
-    if (st == MADPO_OK)
-        st = madpo_strbuf_check(&tokenizer, err);
     if (st == MADPO_OK && !madpo_dir_exists(from.s))
-        st = madpo_error_set(err, MADPO_ERR_USAGE,
-                             "there is no finished model '%s' in %s: models are sft, reward and policy, "
-                             "each there once its stage is done",
-                             model, trainer->dir);
+        st = madpo_error_set(
+            err, MADPO_ERR_USAGE,
+            "there is no finished model '%s' in %s: models are sft, reward and policy, "
+            "each there once its stage is done",
+            model, trainer->dir);
     if (st == MADPO_OK)
         st = madpo_dir_make(dir, err);
     if (st == MADPO_OK)
         st = copy_files(from.s, dir, err);
-    if (st == MADPO_OK)
-        st = copy_files(tokenizer.s, dir, err);
     madpo_strbuf_dispose(&from);
-    madpo_strbuf_dispose(&tokenizer);
     return st;
 }
