@@ -1,0 +1,288 @@
+/* Matrix product against its twin: every transpose, provider, edge, stride and batch; and the
+ * promise that an element depends on its row, its column and K alone. */
+#include "ops/matmul.h"
+#include "ref/matmul.h"
+#include "tests/support/op_test.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const int64_t shapes[][3] = {
+    {1, 1, 1},       {1, 33, 7},     {14, 32, 16},  {15, 31, 17},  {13, 1, 5},
+    {2, 65, 3},      {29, 97, 1},    {64, 128, 64}, {61, 67, 129}, {113, 40, 71},
+    {257, 100, 300}, {33, 47, 5000}, {0, 5, 3},     {4, 0, 3},     {5, 6, 0},
+};
+#define N_SHAPES (sizeof shapes / sizeof shapes[0])
+
+static const char *const op_names[] = {"NN", "NT", "TN", "TT"};
+
+typedef struct matmul_ctx {
+    madpo_matmul_provider provider;
+    madpo_matmul_spec spec;
+    bool packed; /* through madpo_matmul_pack and madpo_matmul_packed */
+    madpo_tensor b_packed;
+    op_array *A, *B, *C;
+} matmul_ctx;
+
+static bool transposed_a(madpo_matmul_op op)
+{
+    return op == MADPO_MATMUL_TN || op == MADPO_MATMUL_TT;
+}
+
+static bool transposed_b(madpo_matmul_op op)
+{
+    return op == MADPO_MATMUL_NT || op == MADPO_MATMUL_TT;
+}
+
+static void run(op_test *T, void *ctx)
+{
+    matmul_ctx *c = ctx;
+
+    if (c->packed) {
+        OP_OK(T, madpo_matmul_pack(T->dev, &c->spec, c->b_packed, c->B->t, &T->err));
+        OP_OK(T, madpo_matmul_packed(T->dev, &c->spec, c->C->t, c->A->t, c->b_packed, &T->err));
+        return;
+    }
+    OP_OK(T, madpo_matmul_with(T->dev, c->provider, &c->spec, c->C->t, c->A->t, c->B->t, &T->err));
+}
+
+static int64_t max64(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* Dense leading dimensions plus `pad`, strides to match; batch item i of B repeats item 0 if
+ * share_b. */
+static void fill_spec(madpo_matmul_spec *s, int64_t pad, bool share_b)
+{
+    const int64_t a_rows = transposed_a(s->op) ? s->K : s->M,
+                  b_rows = transposed_b(s->op) ? s->N : s->K;
+
+    s->lda = (transposed_a(s->op) ? s->M : s->K) + pad;
+    s->ldb = (transposed_b(s->op) ? s->K : s->N) + pad;
+    s->ldc = s->N; /* outputs are dense: the harness checks every element of them */
+    s->stride_a = a_rows * s->lda + pad;
+    s->stride_b = share_b ? 0 : b_rows * s->ldb + pad;
+    s->stride_c = s->M * s->ldc;
+}
+
+static void reserve(op_test *T, const madpo_matmul_spec *s)
+{
+    OP_OK(T, madpo_workspace_reserve(T->dev, max64(madpo_matmul_workspace(T->dev, s), 1), &T->err));
+    /* whichever provider is asked for by name */
+    OP_OK(T, madpo_workspace_reserve(T->dev,
+                                     4 * (s->M + 256) * (s->K + 256) +
+                                         4 * (s->N + 256) * (s->K + 256) +
+                                         4 * (s->M + 256) * (s->N + 256),
+                                     &T->err));
+}
+
+static void reference(const matmul_ctx *c)
+{
+    const madpo_matmul_spec *s = &c->spec;
+    const madpo_ref_matmul_spec r = {transposed_a(s->op),
+                                     transposed_b(s->op),
+                                     s->M,
+                                     s->N,
+                                     s->K,
+                                     s->lda,
+                                     s->ldb,
+                                     s->ldc,
+                                     s->alpha,
+                                     s->accumulate};
+
+    for (int64_t i = 0; i < max64(s->batch, 1); i++)
+        madpo_ref_matmul(&r, c->C->d + i * s->stride_c, c->A->d + i * s->stride_a,
+                         c->B->d + i * s->stride_b);
+}
+
+static void check(op_test *T, matmul_ctx *c, int64_t pad, bool share_b)
+{
+    madpo_matmul_spec *s = &c->spec;
+    const int64_t batch = max64(s->batch, 1);
+
+    op_case(T, "matmul %s %lldx%lldx%lld pad %lld batch %lld provider %d packed %d accumulate %d",
+            op_names[s->op], (long long)s->M, (long long)s->N, (long long)s->K, (long long)pad,
+            (long long)batch, c->provider, c->packed, s->accumulate);
+    fill_spec(s, pad, share_b);
+    c->A = op_random(T, batch * max64(s->stride_a, 1), -1, 1);
+    c->B = op_random(
+        T, share_b ? max64(s->N * s->K, s->ldb * max64(s->N, s->K)) : batch * max64(s->stride_b, 1),
+        -1, 1);
+    c->C = op_output(T, batch * s->M * s->N, s->accumulate);
+    reserve(T, s);
+    if (c->packed)
+        OP_OK(T, madpo_tensor_new(&c->b_packed, T->dev, madpo_matmul_packed_floats(T->dev, s),
+                                  MADPO_DTYPE_F32, "packed", &T->err));
+    op_run(T, run, c);
+    reference(c);
+    /* a sum of K products below 1 in magnitude, rounded K times */
+    op_check(T, c->C, "C", 1e-6 + 1e-7 * (double)s->K, 2e-6);
+    madpo_buffer_free(c->b_packed.buffer);
+    c->b_packed = (madpo_tensor){0};
+}
+
+static void check_provider(op_test *T, madpo_matmul_provider provider, bool packed)
+{
+    for (size_t i = 0; i < N_SHAPES; i++) {
+        const int64_t *d = shapes[i];
+
+        for (int op = 0; op < 4 && !op_too_large(T, d[0] * d[1] * d[2] / 16); op++) {
+            matmul_ctx c = {.provider = provider, .packed = packed};
+
+            c.spec =
+                (madpo_matmul_spec){.op = (madpo_matmul_op)op, .M = d[0], .N = d[1], .K = d[2]};
+            if (d[0] * d[1] * d[2] == 0 && packed)
+                continue;
+            c.spec.accumulate = (i + (size_t)op) % 2;
+            c.spec.alpha = op == 1 ? 0.5f : 0.0f;
+            check(T, &c, op == 2 ? 3 : 0, false);
+        }
+    }
+}
+
+static void test_panel(void **state)
+{
+    check_provider(*state, MADPO_MATMUL_PANEL, false);
+}
+
+static void test_clblast(void **state)
+{
+    op_test *T = *state;
+
+    if (T->tiny)
+        return; /* a slow checker would test CLBlast's kernels, not ours */
+    check_provider(T, MADPO_MATMUL_CLBLAST, false);
+}
+
+static void test_packed(void **state)
+{
+    check_provider(*state, MADPO_MATMUL_AUTO, true);
+}
+
+static void test_batch(void **state)
+{
+    op_test *T = *state;
+
+    for (int op = 0; op < 4; op++) {
+        for (int provider = MADPO_MATMUL_PANEL; provider <= MADPO_MATMUL_CLBLAST; provider++) {
+            for (int share = 0; share < 2; share++) {
+                matmul_ctx c = {.provider = (madpo_matmul_provider)provider};
+
+                if (T->tiny && provider == MADPO_MATMUL_CLBLAST)
+                    continue;
+                c.spec = (madpo_matmul_spec){.op = (madpo_matmul_op)op,
+                                             .M = 17,
+                                             .N = 35,
+                                             .K = 9,
+                                             .batch = 3,
+                                             .accumulate = op % 2};
+                check(T, &c, 2, share);
+            }
+        }
+    }
+}
+
+/* Row `row` of an M-row product, alone and inside the whole, must have the same bits; packed too.
+ */
+static void test_row_bits(void **state)
+{
+    op_test *T = *state;
+    const int64_t M = 61, N = 45, K = T->tiny ? 33 : 4500, row = 37;
+    matmul_ctx whole = {.provider = MADPO_MATMUL_PANEL};
+
+    op_case(T, "matmul row bits");
+    whole.spec = (madpo_matmul_spec){.op = MADPO_MATMUL_NT, .M = M, .N = N, .K = K};
+    fill_spec(&whole.spec, 0, false);
+    whole.A = op_random(T, M * K, -1, 1);
+    whole.B = op_random(T, N * K, -1, 1);
+    whole.C = op_output(T, M * N, false);
+    reserve(T, &whole.spec);
+    op_run(T, run, &whole);
+
+    float *alone = calloc((size_t)N, sizeof *alone);
+    madpo_tensor c_alone;
+    matmul_ctx one = whole;
+
+    assert_non_null(alone);
+    OP_OK(T, madpo_tensor_new(&c_alone, T->dev, N, MADPO_DTYPE_F32, "row", &T->err));
+    one.spec.M = 1;
+    OP_OK(T, madpo_matmul_with(T->dev, MADPO_MATMUL_PANEL, &one.spec, c_alone,
+                               madpo_tensor_slice(whole.A->t, row * K, K), whole.B->t, &T->err));
+    OP_OK(T, madpo_tensor_read(T->dev, c_alone, alone, N, &T->err));
+    assert_memory_equal(alone, whole.C->got + row * N, (size_t)N * sizeof *alone);
+    madpo_buffer_free(c_alone.buffer);
+    free(alone);
+}
+
+typedef struct grad_ctx {
+    madpo_ref_matmul_spec spec;
+    double *A, *B, *C, *dC;
+} grad_ctx;
+
+static double loss(void *ctx)
+{
+    const grad_ctx *g = ctx;
+
+    madpo_ref_matmul(&g->spec, g->C, g->A, g->B);
+    return op_dot(g->C, g->dC, g->spec.M * g->spec.N);
+}
+
+/* The twin's gradients, and that they are what the device's products of the other kinds compute:
+ * NT forward has dA = dC B (NN) and dB = dC^T A (TN). */
+static void test_gradient(void **state)
+{
+    op_test *T = *state;
+
+    for (int op = 0; op < 4; op++) {
+        grad_ctx g = {.spec = {.transpose_a = transposed_a((madpo_matmul_op)op),
+                               .transpose_b = transposed_b((madpo_matmul_op)op),
+                               .M = 5,
+                               .N = 4,
+                               .K = 3}};
+
+        op_case(T, "matmul gradient %s", op_names[op]);
+        g.A = op_doubles(T, 15, -1, 1);
+        g.B = op_doubles(T, 12, -1, 1);
+        g.C = op_doubles(T, 20, -1, 1);
+        g.dC = op_doubles(T, 20, -1, 1);
+        double *dA = op_doubles(T, 15, -1, 1), *dB = op_doubles(T, 12, -1, 1);
+        madpo_ref_matmul_bwd(&g.spec, dA, dB, g.A, g.B, g.dC);
+        op_check_gradient(T, "dA", g.A, dA, 15, loss, &g, 1e-6);
+        op_check_gradient(T, "dB", g.B, dB, 12, loss, &g, 1e-6);
+        free(g.A);
+        free(g.B);
+        free(g.C);
+        free(g.dC);
+        free(dA);
+        free(dB);
+    }
+}
+
+static void test_refusals(void **state)
+{
+    op_test *T = *state;
+    const madpo_matmul_spec spec = {.op = MADPO_MATMUL_NN, .M = 4, .N = 4, .K = 4};
+    const madpo_matmul_spec narrow = {.op = MADPO_MATMUL_NN, .M = 4, .N = 4, .K = 4, .lda = 3};
+
+    op_case(T, "matmul refusals");
+    op_array *A = op_random(T, 16, -1, 1), *B = op_random(T, 15, -1, 1),
+             *C = op_output(T, 16, false);
+    assert_int_equal(madpo_matmul(T->dev, &spec, C->t, A->t, B->t, &T->err), MADPO_ERR_USAGE);
+    assert_string_equal(T->err.message,
+                        "matrix product 4 x 4 x 4: a tensor is too small (A 16 of 16, "
+                        "B 15 of 16, C 16 of 16 elements)");
+    madpo_error_clear(&T->err);
+    assert_int_equal(madpo_matmul(T->dev, &narrow, C->t, A->t, A->t, &T->err), MADPO_ERR_USAGE);
+    madpo_error_clear(&T->err);
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(test_panel),    cmocka_unit_test(test_clblast),
+    cmocka_unit_test(test_packed),   cmocka_unit_test(test_batch),
+    cmocka_unit_test(test_row_bits), cmocka_unit_test(test_gradient),
+    cmocka_unit_test(test_refusals),
+};
+
+OP_TEST_MAIN(tests)
