@@ -26,7 +26,8 @@ madpo_status madpo_csv_open(madpo_csv *csv, const char *path, madpo_error *err)
         return st;
     madpo_csv_init(csv, text, n, path);
     if (n >= 2 && (!memcmp(text, "\xFF\xFE", 2) || !memcmp(text, "\xFE\xFF", 2)))
-        st = madpo_error_set_at(err, MADPO_ERR_DATA, path, 1, 0, "the file is UTF-16; save it as UTF-8");
+        st = madpo_error_set_at(err, MADPO_ERR_DATA, path, 1, 0,
+                                "the file is UTF-16; save it as UTF-8");
     return st;
 }
 
@@ -67,14 +68,16 @@ static madpo_status csv_quoted(madpo_csv *csv, madpo_csv_field *f, madpo_error *
     }
     f->n = (size_t)(to - f->text);
     if (csv->at == csv->end)
-        return madpo_error_set_at(err, MADPO_ERR_DATA, csv->name, line, 0,
-                                  "the quote that opens a field here is never closed; close it, and write "
-                                  "quotes inside a field twice");
+        return madpo_error_set_at(
+            err, MADPO_ERR_DATA, csv->name, line, 0,
+            "the quote that opens a field here is never closed; close it, and write "
+            "quotes inside a field twice");
     csv->at++;
     if (csv->at < csv->end && *csv->at != ',' && *csv->at != '\n' && *csv->at != '\r')
-        return madpo_error_set_at(err, MADPO_ERR_DATA, csv->name, csv->next_line, 0,
-                                  "text follows the closing quote of a field; write quotes inside a field "
-                                  "twice");
+        return madpo_error_set_at(
+            err, MADPO_ERR_DATA, csv->name, csv->next_line, 0,
+            "text follows the closing quote of a field; write quotes inside a field "
+            "twice");
     return MADPO_OK;
 }
 
@@ -83,9 +86,10 @@ static madpo_status csv_unquoted(madpo_csv *csv, madpo_csv_field *f, madpo_error
     f->text = csv->at;
     while (csv->at < csv->end && *csv->at != ',' && *csv->at != '\n' && *csv->at != '\r') {
         if (*csv->at == '"')
-            return madpo_error_set_at(err, MADPO_ERR_DATA, csv->name, csv->next_line, 0,
-                                      "a quote stands inside an unquoted field; quote the whole field and "
-                                      "write the inner quote twice");
+            return madpo_error_set_at(
+                err, MADPO_ERR_DATA, csv->name, csv->next_line, 0,
+                "a quote stands inside an unquoted field; quote the whole field and "
+                "write the inner quote twice");
         csv->at++;
     }
     f->n = (size_t)(csv->at - f->text);
@@ -102,12 +106,14 @@ static madpo_status csv_field(madpo_csv *csv, bool *last, madpo_error *err)
         madpo_csv_field *field = realloc(csv->field, capacity * sizeof *field);
 
         if (!field)
-            return madpo_error_set(err, MADPO_ERR_NOMEM, "no memory for %zu fields of a row", capacity);
+            return madpo_error_set(err, MADPO_ERR_NOMEM, "no memory for %zu fields of a row",
+                                   capacity);
         csv->field = field;
         csv->capacity = capacity;
     }
     f = &csv->field[csv->n_fields++];
-    st = csv->at < csv->end && *csv->at == '"' ? csv_quoted(csv, f, err) : csv_unquoted(csv, f, err);
+    st =
+        csv->at < csv->end && *csv->at == '"' ? csv_quoted(csv, f, err) : csv_unquoted(csv, f, err);
     if (st != MADPO_OK)
         return st;
     *last = csv->at == csv->end || *csv->at != ',';

@@ -13,8 +13,8 @@ void madpo_examples_dispose(madpo_examples *examples)
     memset(examples, 0, sizeof *examples);
 }
 
-/* While examples are being made, ids still move: the parts are noted by their lengths and pointed to at the
- * end. */
+/* While examples are being made, ids still move: the parts are noted by their lengths and pointed
+ * to at the end. */
 typedef struct examples_maker {
     madpo_examples *out;
     madpo_tokenizer *tok;
@@ -26,15 +26,18 @@ typedef struct examples_maker {
 static madpo_status examples_check(const madpo_tokenize_options *o, bool prompts, madpo_error *err)
 {
     if (prompts && o->max_prompt < 1)
-        return madpo_error_set(err, MADPO_ERR_CONFIG, "data.max_prompt is %ld; it must be at least 1",
+        return madpo_error_set(err, MADPO_ERR_CONFIG,
+                               "data.max_prompt is %ld; it must be at least 1",
                                (long)o->max_prompt);
     if (prompts && o->max_tokens <= o->max_prompt)
-        return madpo_error_set(err, MADPO_ERR_CONFIG,
-                               "data.max_tokens (%ld) leaves no room for an answer after data.max_prompt "
-                               "(%ld); raise the first or lower the second",
-                               (long)o->max_tokens, (long)o->max_prompt);
+        return madpo_error_set(
+            err, MADPO_ERR_CONFIG,
+            "data.max_tokens (%ld) leaves no room for an answer after data.max_prompt "
+            "(%ld); raise the first or lower the second",
+            (long)o->max_tokens, (long)o->max_prompt);
     if (o->max_tokens < 2)
-        return madpo_error_set(err, MADPO_ERR_CONFIG, "data.max_tokens is %ld; it must be at least 2",
+        return madpo_error_set(err, MADPO_ERR_CONFIG,
+                               "data.max_tokens is %ld; it must be at least 2",
                                (long)o->max_tokens);
     return MADPO_OK;
 }
@@ -74,7 +77,8 @@ static madpo_status examples_bos(examples_maker *m, int32_t *n)
 }
 
 /* bos and the prompt; a prompt that is too long is cut in front or refused. */
-static madpo_status examples_prompt(examples_maker *m, const madpo_pair *pair, int32_t *n, bool *cut)
+static madpo_status examples_prompt(examples_maker *m, const madpo_pair *pair, int32_t *n,
+                                    bool *cut)
 {
     size_t start = m->ids.n;
     int32_t n_bos, n_text = 0, keep;
@@ -86,10 +90,11 @@ static madpo_status examples_prompt(examples_maker *m, const madpo_pair *pair, i
     if (st != MADPO_OK || *n <= m->o->max_prompt)
         return st;
     if (!m->o->truncate_prompt)
-        return madpo_error_set(m->err, MADPO_ERR_DATA,
-                               "the prompt of pair %lld has %ld tokens, more than data.max_prompt (%ld); raise "
-                               "it, or set data.truncate_prompt to keep the prompt's end",
-                               (long long)pair->id, (long)*n, (long)m->o->max_prompt);
+        return madpo_error_set(
+            m->err, MADPO_ERR_DATA,
+            "the prompt of pair %lld has %ld tokens, more than data.max_prompt (%ld); raise "
+            "it, or set data.truncate_prompt to keep the prompt's end",
+            (long long)pair->id, (long)*n, (long)m->o->max_prompt);
     keep = m->o->max_prompt - n_bos;
     memmove(m->ids.v + start + n_bos, m->ids.v + m->ids.n - keep, (size_t)keep * sizeof *m->ids.v);
     m->ids.n = start + (size_t)(n_bos + keep);
@@ -147,7 +152,8 @@ static madpo_status examples_text(examples_maker *m, const madpo_text *text, siz
     }
     st = examples_bos(m, &e.n_prompt);
     if (st == MADPO_OK)
-        st = examples_branch(m, text->bytes, text->n, m->o->max_tokens - e.n_prompt, &e.n_branch[0], &cut);
+        st = examples_branch(m, text->bytes, text->n, m->o->max_tokens - e.n_prompt, &e.n_branch[0],
+                             &cut);
     if (st != MADPO_OK)
         return st;
     m->out->n_truncated += cut;

@@ -25,14 +25,16 @@ struct madpo_packer {
 /* What an example takes of each limit. */
 static madpo_batch_limits pack_need(const madpo_example *e)
 {
-    madpo_batch_limits need = {e->n_prompt, 0, e->n_branches == 1 ? 0 : e->n_prompt > 0, e->n_branches};
+    madpo_batch_limits need = {e->n_prompt, 0, e->n_branches == 1 ? 0 : e->n_prompt > 0,
+                               e->n_branches};
 
     for (int b = 0; b < e->n_branches; b++) {
         need.max_tokens += e->n_branch[b];
         need.max_rows += e->n_branch[b];
         /* the first token of a branch without prompt has nothing to be predicted from */
         need.max_rows -= e->n_prompt == 0 && e->n_branch[b] > 0;
-        need.max_segments += e->n_branches == 1 ? e->n_prompt + e->n_branch[b] > 0 : e->n_branch[b] > 0;
+        need.max_segments +=
+            e->n_branches == 1 ? e->n_prompt + e->n_branch[b] > 0 : e->n_branch[b] > 0;
     }
     return need;
 }
@@ -95,7 +97,8 @@ static madpo_status packer_allocate(madpo_packer *p, madpo_error *err)
         fits = packer_plan(&total, &offset[i], arrays[i].n, arrays[i].size);
     p->memory = fits ? calloc(1, total) : NULL;
     if (!p->memory)
-        return madpo_error_set(err, MADPO_ERR_NOMEM, "no memory for a batch of %lld tokens; lower batch.tokens",
+        return madpo_error_set(err, MADPO_ERR_NOMEM,
+                               "no memory for a batch of %lld tokens; lower batch.tokens",
                                (long long)l->max_tokens);
     for (size_t i = 0; i < N_ARRAYS; i++) {
         char *start = (char *)p->memory + offset[i];
@@ -105,7 +108,8 @@ static madpo_status packer_allocate(madpo_packer *p, madpo_error *err)
     return MADPO_OK;
 }
 
-madpo_status madpo_packer_new(madpo_packer **out, const madpo_batch_limits *limits, madpo_error *err)
+madpo_status madpo_packer_new(madpo_packer **out, const madpo_batch_limits *limits,
+                              madpo_error *err)
 {
     madpo_packer *p;
     madpo_status st;
@@ -113,9 +117,10 @@ madpo_status madpo_packer_new(madpo_packer **out, const madpo_batch_limits *limi
     *out = NULL;
     if (limits->max_tokens < 1 || limits->max_tokens > INT32_MAX / 2 || limits->max_rows < 0 ||
         limits->max_rows > INT32_MAX / 2 || limits->max_segments < 1 || limits->max_sequences < 1)
-        return madpo_error_set(err, MADPO_ERR_CONFIG,
-                               "a batch of %lld tokens cannot be; set batch.tokens between 1 and %d",
-                               (long long)limits->max_tokens, INT32_MAX / 2);
+        return madpo_error_set(
+            err, MADPO_ERR_CONFIG,
+            "a batch of %lld tokens cannot be; set batch.tokens between 1 and %d",
+            (long long)limits->max_tokens, INT32_MAX / 2);
     p = calloc(1, sizeof *p);
     if (!p)
         return madpo_error_set(err, MADPO_ERR_NOMEM, "no memory for a packer");
@@ -148,8 +153,8 @@ void madpo_packer_reset(madpo_packer *packer)
 
 /* ---- filling ---- */
 
-/* Append tokens to the batch, in the segment numbered n_seg (which the caller opens after), at positions from
- * `pos` on. */
+/* Append tokens to the batch, in the segment numbered n_seg (which the caller opens after), at
+ * positions from `pos` on. */
 static void packer_tokens(madpo_packer *p, const int32_t *ids, int32_t n, int32_t pos)
 {
     madpo_batch *b = &p->batch;
@@ -163,8 +168,8 @@ static void packer_tokens(madpo_packer *p, const int32_t *ids, int32_t n, int32_
     }
 }
 
-/* One sequence's rows: `before` is the token that predicts the first label (-1 = none, then the first label
- * has no row), the branch itself begins at token `start`. */
+/* One sequence's rows: `before` is the token that predicts the first label (-1 = none, then the
+ * first label has no row), the branch itself begins at token `start`. */
 static void packer_rows(madpo_packer *p, int32_t before, int32_t start, int32_t n, int64_t id)
 {
     madpo_batch *b = &p->batch;
@@ -203,8 +208,7 @@ static void packer_add_pair(madpo_packer *p, const madpo_example *e)
 
     packer_tokens(p, e->prompt, n, 0);
     if (n > 0)
-        b->seg[b->n_seg++] =
-            (madpo_segment){prompt, n, 0, 0, n_after ? branches : 0, n_after};
+        b->seg[b->n_seg++] = (madpo_segment){prompt, n, 0, 0, n_after ? branches : 0, n_after};
     for (int i = 0; i < 2; i++) {
         int32_t start = (int32_t)b->T;
 
@@ -311,11 +315,12 @@ const madpo_batch *madpo_packer_finish(madpo_packer *packer)
 static madpo_status pack_too_big(const madpo_example *e, const madpo_batch_limits *need,
                                  const madpo_batch_limits *limits, madpo_error *err)
 {
-    return madpo_error_set(err, MADPO_ERR_MEMORY,
-                           "example %lld (%lld tokens, %lld log-probs) fits no batch of %lld tokens and %lld "
-                           "log-probs; lower data.max_tokens or raise batch.tokens",
-                           (long long)e->id, (long long)need->max_tokens, (long long)need->max_rows,
-                           (long long)limits->max_tokens, (long long)limits->max_rows);
+    return madpo_error_set(
+        err, MADPO_ERR_MEMORY,
+        "example %lld (%lld tokens, %lld log-probs) fits no batch of %lld tokens and %lld "
+        "log-probs; lower data.max_tokens or raise batch.tokens",
+        (long long)e->id, (long long)need->max_tokens, (long long)need->max_rows,
+        (long long)limits->max_tokens, (long long)limits->max_rows);
 }
 
 madpo_status madpo_pack_plan(size_t *n_runs, size_t *ends, const madpo_examples *examples,

@@ -20,7 +20,8 @@ struct madpo_pairs {
 madpo_status madpo_pairs_new(madpo_pairs **out, madpo_error *err)
 {
     *out = calloc(1, sizeof **out);
-    return *out ? MADPO_OK : madpo_error_set(err, MADPO_ERR_NOMEM, "no memory for a table of pairs");
+    return *out ? MADPO_OK
+                : madpo_error_set(err, MADPO_ERR_NOMEM, "no memory for a table of pairs");
 }
 
 void madpo_pairs_free(madpo_pairs *pairs)
@@ -106,10 +107,12 @@ static madpo_status pairs_text(const pairs_reader *r, const json_t *line, const 
 
     if (!value)
         return madpo_error_set_at(r->err, MADPO_ERR_DATA, r->path, r->line, 0,
-                                  "field \"%s\" is missing; a pair has prompt, chosen and rejected", key);
+                                  "field \"%s\" is missing; a pair has prompt, chosen and rejected",
+                                  key);
     if (!json_is_string(value))
         return madpo_error_set_at(r->err, MADPO_ERR_DATA, r->path, r->line, 0,
-                                  "field \"%s\" must be a string, not %s", key, pairs_type_name(value));
+                                  "field \"%s\" must be a string, not %s", key,
+                                  pairs_type_name(value));
     if (!may_be_empty && !json_string_length(value))
         return madpo_error_set_at(r->err, MADPO_ERR_DATA, r->path, r->line, 0,
                                   "field \"%s\" is empty; fill it in or remove the line", key);
@@ -119,7 +122,8 @@ static madpo_status pairs_text(const pairs_reader *r, const json_t *line, const 
 }
 
 /* An optional number; NaN when absent or null. */
-static madpo_status pairs_number(const pairs_reader *r, const json_t *line, const char *key, double *out)
+static madpo_status pairs_number(const pairs_reader *r, const json_t *line, const char *key,
+                                 double *out)
 {
     const json_t *value = json_object_get(line, key);
 
@@ -128,7 +132,8 @@ static madpo_status pairs_number(const pairs_reader *r, const json_t *line, cons
         return MADPO_OK;
     if (!json_is_number(value))
         return madpo_error_set_at(r->err, MADPO_ERR_DATA, r->path, r->line, 0,
-                                  "field \"%s\" must be a number, not %s", key, pairs_type_name(value));
+                                  "field \"%s\" must be a number, not %s", key,
+                                  pairs_type_name(value));
     *out = json_number_value(value);
     return MADPO_OK;
 }
@@ -142,7 +147,8 @@ static madpo_status pairs_id(const pairs_reader *r, const json_t *line, int64_t 
         return MADPO_OK;
     if (!json_is_integer(value))
         return madpo_error_set_at(r->err, MADPO_ERR_DATA, r->path, r->line, 0,
-                                  "field \"id\" must be an integer, not %s", pairs_type_name(value));
+                                  "field \"id\" must be an integer, not %s",
+                                  pairs_type_name(value));
     *out = json_integer_value(value);
     return MADPO_OK;
 }
@@ -166,10 +172,11 @@ static madpo_status pairs_object(const pairs_reader *r, const json_t *line)
     madpo_status st;
 
     if (!json_is_object(line))
-        return madpo_error_set_at(r->err, MADPO_ERR_DATA, r->path, r->line, 0,
-                                  "the line holds %s; an object with prompt, chosen and rejected is "
-                                  "expected",
-                                  pairs_type_name(line));
+        return madpo_error_set_at(
+            r->err, MADPO_ERR_DATA, r->path, r->line, 0,
+            "the line holds %s; an object with prompt, chosen and rejected is "
+            "expected",
+            pairs_type_name(line));
     st = pairs_text(r, line, "prompt", true, &p.prompt, &p.n_prompt);
     if (st == MADPO_OK)
         st = pairs_text(r, line, "chosen", false, &p.chosen, &p.n_chosen);
@@ -196,7 +203,8 @@ static madpo_status pairs_line(const pairs_reader *r, const char *text, size_t n
         st = pairs_object(r, line);
     else
         madpo_error_set_at(r->err, st, r->path, r->line, why.column,
-                           "%s; each line is one JSON object with prompt, chosen and rejected", why.message);
+                           "%s; each line is one JSON object with prompt, chosen and rejected",
+                           why.message);
     json_decref(line);
     return st;
 }
@@ -209,7 +217,8 @@ static bool pairs_is_blank(const char *text, size_t n)
     return true;
 }
 
-static madpo_status pairs_read(pairs_reader *r, const char *text, size_t n, bool skip_bad, size_t *skipped)
+static madpo_status pairs_read(pairs_reader *r, const char *text, size_t n, bool skip_bad,
+                               size_t *skipped)
 {
     size_t at = n >= 3 && !memcmp(text, "\xEF\xBB\xBF", 3) ? 3 : 0, end;
 
@@ -232,13 +241,15 @@ static madpo_status pairs_read(pairs_reader *r, const char *text, size_t n, bool
     if (r->pairs->n)
         return MADPO_OK;
     if (*skipped)
-        return madpo_error_set_at(r->err, MADPO_ERR_DATA, r->path, 0, 0,
-                                  "none of the %zu lines is a pair; each needs the strings prompt, chosen and "
-                                  "rejected",
-                                  *skipped);
-    return madpo_error_set_at(r->err, MADPO_ERR_DATA, r->path, 0, 0,
-                              "the file is empty; write one JSON object with prompt, chosen and rejected a "
-                              "line");
+        return madpo_error_set_at(
+            r->err, MADPO_ERR_DATA, r->path, 0, 0,
+            "none of the %zu lines is a pair; each needs the strings prompt, chosen and "
+            "rejected",
+            *skipped);
+    return madpo_error_set_at(
+        r->err, MADPO_ERR_DATA, r->path, 0, 0,
+        "the file is empty; write one JSON object with prompt, chosen and rejected a "
+        "line");
 }
 
 madpo_status madpo_pairs_load(madpo_pairs **out, const char *path, bool skip_bad, size_t *skipped,
@@ -300,8 +311,8 @@ madpo_status madpo_pair_format(char **out, const madpo_pair *pair, madpo_error *
     return MADPO_OK;
 }
 
-/* Mix the digest of bytes [n] and their number into the running one, so that no two ways to cut the same bytes
- * into texts agree. */
+/* Mix the digest of bytes [n] and their number into the running one, so that no two ways to cut the
+ * same bytes into texts agree. */
 static void pairs_mix(XXH128_hash_t *running, const void *bytes, size_t n)
 {
     XXH128_hash_t part = XXH3_128bits(bytes, n);

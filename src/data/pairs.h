@@ -3,10 +3,11 @@
 /* Inside view of madpo/pairs.h: writing. */
 #include "madpo/pairs.h"
 
-/* One pair as one JSON line with newline, every known field (owned by the caller, free()). Bytes that are not
- * UTF-8 become U+FFFD, as JSON demands: sampled text should go through madpo_utf8_sanitize (text/utf8.h)
- * first, so that memory and file agree. */
-madpo_status madpo_pair_format(char **out, const madpo_pair *pair, madpo_error *err) MADPO_MUST_CHECK;
+/* One pair as one JSON line with newline, every known field (owned by the caller, free()). Bytes
+ * that are not UTF-8 become U+FFFD, as JSON demands: sampled text should go through
+ * madpo_utf8_sanitize (text/utf8.h) first, so that memory and file agree. */
+madpo_status madpo_pair_format(char **out, const madpo_pair *pair,
+                               madpo_error *err) MADPO_MUST_CHECK;
 /* XXH3 digest over all pairs' ids and texts, as 32 hex digits. */
 void madpo_pairs_digest(const madpo_pairs *pairs, char hex[33]);
 #endif

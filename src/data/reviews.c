@@ -12,8 +12,8 @@
 
 void madpo_reviews_options_defaults(madpo_reviews_options *options)
 {
-    *options = (madpo_reviews_options){.text_column = "review", .label_column = "sentiment",
-                                       .strip_html = true, .limit = 0};
+    *options = (madpo_reviews_options){
+        .text_column = "review", .label_column = "sentiment", .strip_html = true, .limit = 0};
 }
 
 void madpo_reviews_dispose(madpo_reviews *reviews)
@@ -64,7 +64,8 @@ static size_t reviews_break_tag(const char *text, size_t n)
     return at < n && text[at] == '>' ? at + 1 : 0;
 }
 
-/* Turn each run of break tags, with the blanks around it, into one blank; in place. Returns the bytes. */
+/* Turn each run of break tags, with the blanks around it, into one blank; in place. Returns the
+ * bytes. */
 static size_t reviews_strip_html(char *text, size_t n)
 {
     size_t to = 0, at = 0;
@@ -98,7 +99,8 @@ static bool reviews_is_blank(const char *text, size_t n)
 }
 
 /* The header's column of that name (letters' case is free), or an error listing what there is. */
-static madpo_status reviews_column(const madpo_csv *csv, const char *name, size_t *column, madpo_error *err)
+static madpo_status reviews_column(const madpo_csv *csv, const char *name, size_t *column,
+                                   madpo_error *err)
 {
     madpo_strbuf have = {0};
 
@@ -114,7 +116,8 @@ static madpo_status reviews_column(const madpo_csv *csv, const char *name, size_
     return MADPO_ERR_DATA;
 }
 
-static madpo_status reviews_label(const madpo_csv *csv, const char *label, bool *positive, madpo_error *err)
+static madpo_status reviews_label(const madpo_csv *csv, const char *label, bool *positive,
+                                  madpo_error *err)
 {
     static const char *const names[] = {"negative", "positive", "neg", "pos", "0", "1"};
 
@@ -126,7 +129,8 @@ static madpo_status reviews_label(const madpo_csv *csv, const char *label, bool 
         return MADPO_OK;
     }
     return madpo_error_set_at(err, MADPO_ERR_DATA, csv->name, csv->line, 0,
-                              "label \"%.40s\" is none of positive, negative, pos, neg, 1, 0", label);
+                              "label \"%.40s\" is none of positive, negative, pos, neg, 1, 0",
+                              label);
 }
 
 /* Where the two columns are. */
@@ -135,8 +139,8 @@ typedef struct reviews_layout {
     bool strip_html;
 } reviews_layout;
 
-static madpo_status reviews_row(madpo_reviews *out, const madpo_csv *csv, const reviews_layout *layout,
-                                madpo_error *err)
+static madpo_status reviews_row(madpo_reviews *out, const madpo_csv *csv,
+                                const reviews_layout *layout, madpo_error *err)
 {
     madpo_csv_field *text = &csv->field[layout->text];
     bool positive;
@@ -144,8 +148,8 @@ static madpo_status reviews_row(madpo_reviews *out, const madpo_csv *csv, const 
 
     if (csv->n_fields != layout->n)
         return madpo_error_set_at(err, MADPO_ERR_DATA, csv->name, csv->line, 0,
-                                  "the row has %zu fields where the header has %zu%s", csv->n_fields,
-                                  layout->n,
+                                  "the row has %zu fields where the header has %zu%s",
+                                  csv->n_fields, layout->n,
                                   csv->n_fields > layout->n ? "; quote fields that contain commas"
                                                             : "; fill in what is missing");
     st = reviews_label(csv, csv->field[layout->label].text, &positive, err);
@@ -168,17 +172,18 @@ static madpo_status reviews_header(madpo_csv *csv, const madpo_reviews_options *
     if (st != MADPO_OK)
         return st;
     if (!more)
-        return madpo_error_set_at(err, MADPO_ERR_DATA, csv->name, 0, 0,
-                                  "the file is empty; the first line must be a header such as \"%s,%s\"",
-                                  options->text_column, options->label_column);
+        return madpo_error_set_at(
+            err, MADPO_ERR_DATA, csv->name, 0, 0,
+            "the file is empty; the first line must be a header such as \"%s,%s\"",
+            options->text_column, options->label_column);
     layout->n = csv->n_fields;
     layout->strip_html = options->strip_html;
     st = reviews_column(csv, options->text_column, &layout->text, err);
     return st == MADPO_OK ? reviews_column(csv, options->label_column, &layout->label, err) : st;
 }
 
-static madpo_status reviews_read(madpo_reviews *out, madpo_csv *csv, const madpo_reviews_options *options,
-                                 madpo_error *err)
+static madpo_status reviews_read(madpo_reviews *out, madpo_csv *csv,
+                                 const madpo_reviews_options *options, madpo_error *err)
 {
     reviews_layout layout;
     madpo_status st = reviews_header(csv, options, &layout, err);
@@ -196,8 +201,8 @@ static madpo_status reviews_read(madpo_reviews *out, madpo_csv *csv, const madpo
     return st;
 }
 
-madpo_status madpo_reviews_load(madpo_reviews *out, const char *path, const madpo_reviews_options *options,
-                                madpo_error *err)
+madpo_status madpo_reviews_load(madpo_reviews *out, const char *path,
+                                const madpo_reviews_options *options, madpo_error *err)
 {
     madpo_csv csv;
     madpo_status st;

@@ -1,12 +1,13 @@
 /* Logistic regression over hashed words and word pairs; see scorer.h.
  *
- * A text with features f_1..f_N (its words and pairs of neighbouring words, with repetition) has the logit
- * b + (1/sqrt(N)) sum_i w[f_i]: the norm of the feature vector then does not grow with the length, so a
- * forty-word sample is not judged more timidly than a thousand-word review. Trained by AdaGrad (Duchi, Hazan,
- * Singer 2011), one review a step, in an order that depends on the seed alone.
+ * A text with features f_1..f_N (its words and pairs of neighbouring words, with repetition) has
+ * the logit b + (1/sqrt(N)) sum_i w[f_i]: the norm of the feature vector then does not grow with
+ * the length, so a forty-word sample is not judged more timidly than a thousand-word review.
+ * Trained by AdaGrad (Duchi, Hazan, Singer 2011), one review a step, in an order that depends on
+ * the seed alone.
  *
- * File: the 8 bytes "MADPOSC1", then u32 bits, u32 0, f32 bias, u32 0, f32 weight[2^bits], u64 XXH3 of all
- * that comes before; little-endian. */
+ * File: the 8 bytes "MADPOSC1", then u32 bits, u32 0, f32 bias, u32 0, f32 weight[2^bits], u64 XXH3
+ * of all that comes before; little-endian. */
 #include "data/scorer.h"
 
 #include <math.h>
@@ -46,7 +47,8 @@ static madpo_status scorer_new(madpo_scorer **out, int bits, madpo_error *err)
     if (s)
         s->weight = calloc((size_t)1 << bits, sizeof *s->weight);
     if (!s || !s->weight)
-        return madpo_error_set(err, MADPO_ERR_NOMEM, "no memory for a scorer of 2^%d weights", bits);
+        return madpo_error_set(err, MADPO_ERR_NOMEM, "no memory for a scorer of 2^%d weights",
+                               bits);
     s->bits = bits;
     return MADPO_OK;
 }
@@ -61,8 +63,9 @@ void madpo_scorer_free(madpo_scorer *scorer)
 
 /* ---- features ---- */
 
-/* A word is a run of letters, digits, apostrophes and bytes above ASCII; '!' and '?' are words of their
- * own. Letters count without case. Reads the next from text[*at], returns its hash, 0 at the end. */
+/* A word is a run of letters, digits, apostrophes and bytes above ASCII; '!' and '?' are words of
+ * their own. Letters count without case. Reads the next from text[*at], returns its hash, 0 at the
+ * end. */
 static uint64_t scorer_next_word(const char *text, size_t n, size_t *at)
 {
     uint64_t hash = 0xCBF29CE484222325u; /* FNV-1a */
@@ -152,11 +155,11 @@ typedef struct scorer_trainer {
     madpo_scorer *s;
     const madpo_reviews *reviews;
     const madpo_scorer_options *o;
-    float *square;      /* [2^bits] AdaGrad's sums of squared gradients */
+    float *square; /* [2^bits] AdaGrad's sums of squared gradients */
     float bias_square;
-    uint32_t *feature;  /* of all reviews, one after the other */
-    size_t *end;        /* [n] */
-    int64_t *order;     /* [n] the first n_train are trained on */
+    uint32_t *feature; /* of all reviews, one after the other */
+    size_t *end;       /* [n] */
+    int64_t *order;    /* [n] the first n_train are trained on */
     size_t n_train;
 } scorer_trainer;
 
@@ -166,14 +169,16 @@ static madpo_status scorer_check(const madpo_reviews *reviews, const madpo_score
     size_t n_positive = 0;
 
     if (o->bits < SCORER_MIN_BITS || o->bits > SCORER_MAX_BITS)
-        return madpo_error_set(err, MADPO_ERR_CONFIG, "scorer.bits is %d; it must be %d to %d", o->bits,
-                               SCORER_MIN_BITS, SCORER_MAX_BITS);
+        return madpo_error_set(err, MADPO_ERR_CONFIG, "scorer.bits is %d; it must be %d to %d",
+                               o->bits, SCORER_MIN_BITS, SCORER_MAX_BITS);
     if (o->epochs < 1)
         return madpo_error_set(err, MADPO_ERR_CONFIG, "scorer.epochs is %d; it must be at least 1",
                                o->epochs);
     if (!(o->held_out >= 0 && o->held_out < 1))
-        return madpo_error_set(err, MADPO_ERR_CONFIG, "scorer.held_out is %g; it must be at least 0 and less "
-                               "than 1", o->held_out);
+        return madpo_error_set(err, MADPO_ERR_CONFIG,
+                               "scorer.held_out is %g; it must be at least 0 and less "
+                               "than 1",
+                               o->held_out);
     for (size_t i = 0; i < reviews->n; i++)
         n_positive += reviews->v[i].positive;
     if (!n_positive || n_positive == reviews->n)
@@ -196,7 +201,8 @@ static madpo_status scorer_features(scorer_trainer *t, madpo_error *err)
     t->order = malloc((n + 1) * sizeof *t->order);
     t->square = calloc((size_t)1 << t->o->bits, sizeof *t->square);
     if (!t->feature || !t->end || !t->order || !t->square)
-        return madpo_error_set(err, MADPO_ERR_NOMEM, "no memory to train a scorer on %zu reviews", n);
+        return madpo_error_set(err, MADPO_ERR_NOMEM, "no memory to train a scorer on %zu reviews",
+                               n);
     for (size_t i = 0; i < n; i++) {
         scorer_reader r = {t->reviews->v[i].text, t->reviews->v[i].n, 0, 0, 0, t->o->bits};
 
@@ -306,7 +312,8 @@ static void scorer_put_u32(unsigned char *to, uint32_t x)
 
 static uint32_t scorer_get_u32(const unsigned char *from)
 {
-    return (uint32_t)from[0] | (uint32_t)from[1] << 8 | (uint32_t)from[2] << 16 | (uint32_t)from[3] << 24;
+    return (uint32_t)from[0] | (uint32_t)from[1] << 8 | (uint32_t)from[2] << 16 |
+           (uint32_t)from[3] << 24;
 }
 
 static void scorer_put_f32(unsigned char *to, float x)

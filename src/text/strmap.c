@@ -18,7 +18,8 @@ const char *madpo__strmap_key(const madpo_strmap *map, size_t i, size_t *n)
     return map->bytes + start;
 }
 
-/* The slot that holds the key, or the free slot where it belongs. n_slots > n always, so it ends. */
+/* The slot that holds the key, or the free slot where it belongs. n_slots > n always, so it ends.
+ */
 static size_t strmap_probe(const madpo_strmap *map, const char *key, size_t n, uint64_t hash)
 {
     size_t mask = map->n_slots - 1;
@@ -59,8 +60,8 @@ static bool strmap_grow_slots(madpo_strmap *map)
     return true;
 }
 
-/* Room for one more key of n bytes. The two tables grow one after the other; a failure between them leaves
- * a map that is still right. */
+/* Room for one more key of n bytes. The two tables grow one after the other; a failure between them
+ * leaves a map that is still right. */
 static bool strmap_reserve(madpo_strmap *map, size_t n)
 {
     if (map->n == map->capacity) {
@@ -89,8 +90,8 @@ static bool strmap_reserve(madpo_strmap *map, size_t n)
     return 2 * (map->n + 1) <= map->n_slots || strmap_grow_slots(map);
 }
 
-madpo_status madpo__strmap_add(madpo_strmap *map, const char *key, size_t n, size_t *index, bool *fresh,
-                               madpo_error *err)
+madpo_status madpo__strmap_add(madpo_strmap *map, const char *key, size_t n, size_t *index,
+                               bool *fresh, madpo_error *err)
 {
     uint64_t hash = XXH3_64bits(key, n);
     size_t at;
@@ -105,9 +106,11 @@ madpo_status madpo__strmap_add(madpo_strmap *map, const char *key, size_t n, siz
         }
     }
     if (map->n >= UINT32_MAX / 2)
-        return madpo_error_set(err, MADPO_ERR_NOMEM, "more than %u distinct strings", UINT32_MAX / 2);
+        return madpo_error_set(err, MADPO_ERR_NOMEM, "more than %u distinct strings",
+                               UINT32_MAX / 2);
     if (!strmap_reserve(map, n))
-        return madpo_error_set(err, MADPO_ERR_NOMEM, "no memory for a table of %zu strings", map->n + 1);
+        return madpo_error_set(err, MADPO_ERR_NOMEM, "no memory for a table of %zu strings",
+                               map->n + 1);
     at = strmap_probe(map, key, n, hash);
     if (n)
         memcpy(map->bytes + map->n_bytes, key, n);

@@ -7,7 +7,8 @@
 #include "base/error.h"
 #include "text/utf8.h"
 
-/* ---- GPT-2's byte map: printable bytes stand for themselves, the other 68 for U+0100 and up ---- */
+/* ---- GPT-2's byte map: printable bytes stand for themselves, the other 68 for U+0100 and up ----
+ */
 
 static bool byte_is_printable(int byte)
 {
@@ -172,14 +173,16 @@ madpo_status madpo__tokenizer_put(madpo_tokenizer *tok, int32_t id, const char *
                                (long)id);
     t = &tok->token[id];
     if (t->present)
-        return madpo_error_set(err, MADPO_ERR_DATA, "id %ld is given to two tokens: \"%s\" and \"%.*s\"",
-                               (long)id, tok->pool + t->content, (int)(n < 60 ? n : 60), content);
+        return madpo_error_set(err, MADPO_ERR_DATA,
+                               "id %ld is given to two tokens: \"%s\" and \"%.*s\"", (long)id,
+                               tok->pool + t->content, (int)(n < 60 ? n : 60), content);
     st = madpo__strmap_add(&tok->index, content, n, &number, &fresh, err);
     if (st != MADPO_OK)
         return st;
     if (!fresh)
         return madpo_error_set(err, MADPO_ERR_DATA, "token \"%.*s\" has two ids: %ld and %ld",
-                               (int)(n < 60 ? n : 60), content, (long)tok->index_id[number], (long)id);
+                               (int)(n < 60 ? n : 60), content, (long)tok->index_id[number],
+                               (long)id);
     tok->index_id[number] = id;
     t->present = true;
     t->content = tok->n_pool;
@@ -293,11 +296,13 @@ madpo_status madpo__tokenizer_index_merges(madpo_tokenizer *tok, madpo_error *er
         return madpo_error_set(err, MADPO_ERR_NOMEM, "no memory for %zu merges", tok->n_merges);
     tok->n_merge_slots = n_slots;
     for (size_t i = 0; i < tok->n_merges; i++) /* of a pair given twice the last rank wins */
-        tok->merge_slot[merge_probe(tok, tok->merge[i].left, tok->merge[i].right)] = (uint32_t)i + 1;
+        tok->merge_slot[merge_probe(tok, tok->merge[i].left, tok->merge[i].right)] =
+            (uint32_t)i + 1;
     return MADPO_OK;
 }
 
-/* Added tokens, longest first (equal lengths by id), so that the first that matches is the longest. */
+/* Added tokens, longest first (equal lengths by id), so that the first that matches is the longest.
+ */
 static bool tokenizer_index_added(madpo_tokenizer *tok)
 {
     int n = 0;
@@ -384,8 +389,9 @@ madpo_status madpo_tokenizer_decode(const madpo_tokenizer *tok, const int32_t *i
     *n = 0;
     for (size_t i = 0; i < n_ids; i++) {
         if (ids[i] < 0 || ids[i] >= tok->n_vocab || !tok->token[ids[i]].present)
-            return madpo_error_set(err, MADPO_ERR_DATA, "token id %ld is outside the vocabulary of %ld",
-                                   (long)ids[i], (long)tok->n_vocab);
+            return madpo_error_set(err, MADPO_ERR_DATA,
+                                   "token id %ld is outside the vocabulary of %ld", (long)ids[i],
+                                   (long)tok->n_vocab);
         total += tok->token[ids[i]].n_bytes;
     }
     *out = malloc(total + 1);

@@ -66,8 +66,9 @@ static void encode_push_pair(madpo_tokenizer *tok, size_t *n_heap, int32_t left)
                                     tok->symbol[right].id});
 }
 
-/* Merge the leftmost occurrence of the best pair until none is left. A candidate whose symbols have changed
- * meanwhile is dropped when it comes up: the pair that replaced it was pushed when it arose. */
+/* Merge the leftmost occurrence of the best pair until none is left. A candidate whose symbols have
+ * changed meanwhile is dropped when it comes up: the pair that replaced it was pushed when it
+ * arose. */
 static void encode_merge(madpo_tokenizer *tok, const char *word, size_t n)
 {
     madpo_symbol *s = tok->symbol;
@@ -206,7 +207,8 @@ static madpo_status encode_piece(madpo_tokenizer *tok, const char *word, size_t 
 /* ---- texts ---- */
 
 /* Id of the longest added token at text[0], -1 if none. */
-static int32_t encode_match_added(const madpo_tokenizer *tok, const char *text, size_t n, bool specials)
+static int32_t encode_match_added(const madpo_tokenizer *tok, const char *text, size_t n,
+                                  bool specials)
 {
     if (!tok->added_first[(unsigned char)*text])
         return -1;

@@ -1,22 +1,22 @@
 #ifndef MADPO_TEXT_TOKENIZER_INSIDE_H
 #define MADPO_TEXT_TOKENIZER_INSIDE_H
-/* What the files of the tokenizer share. A tokenizer is built by adding tokens (id by id) and merges (best
- * first) and then frozen; training and loading both end in madpo__tokenizer_freeze.
+/* What the files of the tokenizer share. A tokenizer is built by adding tokens (id by id) and
+ * merges (best first) and then frozen; training and loading both end in madpo__tokenizer_freeze.
  *
- * A token has a content, the string that tokenizer.json shows, in which every byte is written as one
- * printable character (the byte map of GPT-2: space is U+0120), and bytes, what it stands for in text. For
- * special tokens the two are the same. */
+ * A token has a content, the string that tokenizer.json shows, in which every byte is written as
+ * one printable character (the byte map of GPT-2: space is U+0120), and bytes, what it stands for
+ * in text. For special tokens the two are the same. */
 #include "text/strmap.h"
 #include "text/tokenizer.h"
 
 typedef struct madpo_token {
-    size_t content;                /* offset into madpo_tokenizer.pool, terminated there */
+    size_t content; /* offset into madpo_tokenizer.pool, terminated there */
     uint32_t n_content;
-    size_t bytes;                  /* offset into pool */
+    size_t bytes; /* offset into pool */
     uint32_t n_bytes;
-    bool present;                  /* ids without a token may lie between */
-    bool added;                    /* matched in raw text before BPE */
-    bool special;                  /* added, and dropped by skip_specials */
+    bool present; /* ids without a token may lie between */
+    bool added;   /* matched in raw text before BPE */
+    bool special; /* added, and dropped by skip_specials */
 } madpo_token;
 
 typedef struct madpo_merge {
@@ -37,7 +37,7 @@ typedef struct madpo_candidate {
 struct madpo_tokenizer {
     madpo_token *token; /* [n_vocab] */
     int32_t n_vocab, capacity_vocab;
-    char *pool;         /* contents and bytes */
+    char *pool; /* contents and bytes */
     size_t n_pool, capacity_pool;
     madpo_strmap index; /* content -> number in index_id */
     int32_t *index_id;
@@ -47,7 +47,7 @@ struct madpo_tokenizer {
     uint32_t *merge_slot; /* [n_merge_slots] open addressing by (left, right): rank + 1, 0 = free */
     size_t n_merge_slots;
     int32_t byte_id[256];
-    int32_t *added;     /* [n_added] ids, longest content first */
+    int32_t *added; /* [n_added] ids, longest content first */
     int n_added;
     bool added_first[256]; /* first bytes of added tokens */
     int32_t bos, eos, pad;
@@ -70,12 +70,14 @@ struct madpo_tokenizer {
 int32_t madpo__byte_to_char(uint8_t byte);
 int madpo__char_to_byte(int32_t cp);
 
-/* The 256 bytes in the order of their characters, which is the order of their ids after training. */
+/* The 256 bytes in the order of their characters, which is the order of their ids after training.
+ */
 void madpo__byte_alphabet(uint8_t order[256]);
 
 madpo_status madpo__tokenizer_new(madpo_tokenizer **out, madpo_error *err) MADPO_MUST_CHECK;
-/* Put the token with this content at `id` >= 0. Its bytes are the content mapped back, or the content itself if
- * that has characters outside the map. An id or content given twice is MADPO_ERR_DATA. */
+/* Put the token with this content at `id` >= 0. Its bytes are the content mapped back, or the
+ * content itself if that has characters outside the map. An id or content given twice is
+ * MADPO_ERR_DATA. */
 madpo_status madpo__tokenizer_put(madpo_tokenizer *tok, int32_t id, const char *content, size_t n,
                                   madpo_error *err) MADPO_MUST_CHECK;
 /* From now on the token at `id` is matched in raw text before BPE, by its content. */
@@ -84,11 +86,11 @@ madpo_status madpo__tokenizer_put_merge(madpo_tokenizer *tok, int32_t left, int3
                                         int32_t result, madpo_error *err) MADPO_MUST_CHECK;
 /* Build the table of merges by pair, again if merges were added since. */
 madpo_status madpo__tokenizer_index_merges(madpo_tokenizer *tok, madpo_error *err) MADPO_MUST_CHECK;
-/* Build the tables for encoding, that one included. A byte without a token is MADPO_ERR_UNSUPPORTED: the round trip would
- * lose it. */
+/* Build the tables for encoding, that one included. A byte without a token is
+ * MADPO_ERR_UNSUPPORTED: the round trip would lose it. */
 madpo_status madpo__tokenizer_freeze(madpo_tokenizer *tok, madpo_error *err) MADPO_MUST_CHECK;
-/* Set the roles that are still -1 by the usual names ("<bos>", "<s>", "<|endoftext|>", …) among the added
- * tokens. `roles` is a mask of MADPO__ROLE_*. */
+/* Set the roles that are still -1 by the usual names ("<bos>", "<s>", "<|endoftext|>", …) among the
+ * added tokens. `roles` is a mask of MADPO__ROLE_*. */
 enum { MADPO__ROLE_BOS = 1, MADPO__ROLE_EOS = 2, MADPO__ROLE_PAD = 4 };
 void madpo__tokenizer_guess_roles(madpo_tokenizer *tok, unsigned roles);
 int32_t madpo__tokenizer_find(const madpo_tokenizer *tok, const char *content, size_t n);

@@ -1,9 +1,10 @@
 /* Reading tokenizer.json and the two files beside it that name the special tokens; see tokenizer.h.
  *
- * Implemented: model BPE over bytes, pre-tokenizer ByteLevel with GPT-2's pattern, no normalizer, decoder
- * ByteLevel, added tokens without lstrip, rstrip and single_word. Everything else is refused by name,
- * because ignoring it would give other ids in silence. Not looked at: truncation and padding (encode
- * always gives all ids) and what the post-processor puts around the text (callers add bos and eos). */
+ * Implemented: model BPE over bytes, pre-tokenizer ByteLevel with GPT-2's pattern, no normalizer,
+ * decoder ByteLevel, added tokens without lstrip, rstrip and single_word. Everything else is
+ * refused by name, because ignoring it would give other ids in silence. Not looked at: truncation
+ * and padding (encode always gives all ids) and what the post-processor puts around the text
+ * (callers add bos and eos). */
 #include "text/tokenizer_inside.h"
 
 #include <stdlib.h>
@@ -66,8 +67,10 @@ static madpo_status load_check_post(const load_context *c, const json_t *post)
     if (type && (!strcmp(type, "ByteLevel") || !strcmp(type, "TemplateProcessing")))
         return MADPO_OK;
     if (!type || strcmp(type, "Sequence") != 0)
-        return load_refuse(c, "post_processor", type ? type : "?", "ByteLevel or TemplateProcessing");
-    json_array_foreach (list, i, item) {
+        return load_refuse(c, "post_processor", type ? type : "?",
+                           "ByteLevel or TemplateProcessing");
+    json_array_foreach(list, i, item)
+    {
         const char *inner = json_string_value(json_object_get(item, "type"));
 
         if (!inner || (strcmp(inner, "ByteLevel") != 0 && strcmp(inner, "TemplateProcessing") != 0))
@@ -93,7 +96,8 @@ static madpo_status load_check_sections(const load_context *c, const json_t *roo
                            "a tokenizer without normalizer");
     if (strcmp(load_type(root, "pre_tokenizer"), "ByteLevel") != 0)
         return load_refuse(c, "pre_tokenizer",
-                           *load_type(root, "pre_tokenizer") ? load_type(root, "pre_tokenizer") : "null",
+                           *load_type(root, "pre_tokenizer") ? load_type(root, "pre_tokenizer")
+                                                             : "null",
                            "ByteLevel");
     if (load_flag(pre, "add_prefix_space", true))
         return load_refuse(c, "pre_tokenizer", "ByteLevel with add_prefix_space true", "false");
@@ -135,15 +139,16 @@ static madpo_status load_check_model(const load_context *c, const json_t *model)
 static madpo_status load_check_id(const load_context *c, const json_t *id, const char *content)
 {
     if (!json_is_integer(id))
-        return madpo_error_set_at(c->err, MADPO_ERR_DATA, c->path, 0, 0, "token \"%.60s\" has no integer id",
-                                  content);
+        return madpo_error_set_at(c->err, MADPO_ERR_DATA, c->path, 0, 0,
+                                  "token \"%.60s\" has no integer id", content);
     if (json_integer_value(id) < 0 ||
         (uint64_t)json_integer_value(id) > 2 * (uint64_t)c->n_tokens + LOAD_HOLES ||
         json_integer_value(id) > INT32_MAX / 4)
-        return madpo_error_set_at(c->err, MADPO_ERR_DATA, c->path, 0, 0,
-                                  "token \"%.60s\" has id %lld in a vocabulary of %zu tokens; ids must "
-                                  "count from 0",
-                                  content, (long long)json_integer_value(id), c->n_tokens);
+        return madpo_error_set_at(
+            c->err, MADPO_ERR_DATA, c->path, 0, 0,
+            "token \"%.60s\" has id %lld in a vocabulary of %zu tokens; ids must "
+            "count from 0",
+            content, (long long)json_integer_value(id), c->n_tokens);
     return MADPO_OK;
 }
 
@@ -162,7 +167,8 @@ static madpo_status load_vocab(const load_context *c, json_t *vocab)
     madpo_status st = MADPO_OK;
 
     /* by iterator, not by key: jansson's keys may hold NUL */
-    for (void *i = json_object_iter(vocab); i && st == MADPO_OK; i = json_object_iter_next(vocab, i))
+    for (void *i = json_object_iter(vocab); i && st == MADPO_OK;
+         i = json_object_iter_next(vocab, i))
         st = load_put(c, json_object_iter_value(i), json_object_iter_key(i),
                       json_object_iter_key_len(i));
     return st;
@@ -211,8 +217,12 @@ static madpo_status load_merge(const load_context *c, const json_t *merge, size_
     if (left < 0 || right < 0 || result < 0)
         return madpo_error_set_at(c->err, MADPO_ERR_DATA, c->path, 0, 0,
                                   "merge %zu: \"%.*s\" is not in the vocabulary", number,
-                                  (int)(left < 0 ? n_a : right < 0 ? n_b : n_a + n_b),
-                                  left < 0 ? a : right < 0 ? b : a);
+                                  (int)(left < 0    ? n_a
+                                        : right < 0 ? n_b
+                                                    : n_a + n_b),
+                                  left < 0    ? a
+                                  : right < 0 ? b
+                                              : a);
     return madpo__tokenizer_put_merge(c->tok, left, right, result, c->err);
 }
 
@@ -222,7 +232,8 @@ static madpo_status load_merges(const load_context *c, const json_t *merges)
     const json_t *merge;
     size_t i;
 
-    json_array_foreach (merges, i, merge) {
+    json_array_foreach(merges, i, merge)
+    {
         st = load_merge(c, merge, i);
         if (st != MADPO_OK)
             return st;
@@ -243,10 +254,11 @@ static madpo_status load_added_token(const load_context *c, const json_t *token)
         return MADPO_OK;
     for (size_t i = 0; i < 3; i++)
         if (load_flag(token, refused[i], false))
-            return madpo_error_set_at(c->err, MADPO_ERR_UNSUPPORTED, c->path, 0, 0,
-                                      "added token \"%.60s\" has %s true, which is not implemented; set "
-                                      "it to false",
-                                      json_string_value(content), refused[i]);
+            return madpo_error_set_at(
+                c->err, MADPO_ERR_UNSUPPORTED, c->path, 0, 0,
+                "added token \"%.60s\" has %s true, which is not implemented; set "
+                "it to false",
+                json_string_value(content), refused[i]);
     have = madpo__tokenizer_find(c->tok, json_string_value(content), json_string_length(content));
     if (have < 0) {
         st = load_put(c, id, json_string_value(content), json_string_length(content));
@@ -254,7 +266,8 @@ static madpo_status load_added_token(const load_context *c, const json_t *token)
     } else if (json_is_integer(id) && json_integer_value(id) != have) {
         st = madpo_error_set_at(c->err, MADPO_ERR_DATA, c->path, 0, 0,
                                 "added token \"%.60s\" has id %lld, but %ld in the vocabulary",
-                                json_string_value(content), (long long)json_integer_value(id), (long)have);
+                                json_string_value(content), (long long)json_integer_value(id),
+                                (long)have);
     }
     if (st == MADPO_OK)
         madpo__tokenizer_mark_added(c->tok, have, load_flag(token, "special", false));
@@ -267,7 +280,8 @@ static madpo_status load_added(const load_context *c, const json_t *added)
     const json_t *token;
     size_t i;
 
-    json_array_foreach (added, i, token) {
+    json_array_foreach(added, i, token)
+    {
         st = load_added_token(c, token);
         if (st != MADPO_OK)
             return st;
@@ -277,7 +291,8 @@ static madpo_status load_added(const load_context *c, const json_t *added)
 
 static madpo_status load_root(load_context *c, const json_t *root)
 {
-    const json_t *model = json_object_get(root, "model"), *added = json_object_get(root, "added_tokens");
+    const json_t *model = json_object_get(root, "model"),
+                 *added = json_object_get(root, "added_tokens");
     madpo_status st = load_check_sections(c, root);
 
     if (st == MADPO_OK)
@@ -302,7 +317,8 @@ static madpo_status load_root(load_context *c, const json_t *root)
 /* ---- bos, eos and pad, from the files beside tokenizer.json ---- */
 
 /* Read `name` beside the tokenizer if it is there: its text for saving, its value for the roles. */
-static madpo_status load_beside(const load_context *c, const char *name, char **text, json_t **value)
+static madpo_status load_beside(const load_context *c, const char *name, char **text,
+                                json_t **value)
 {
     char *dir = NULL, *path = NULL;
     size_t n;
@@ -323,8 +339,8 @@ static madpo_status load_beside(const load_context *c, const char *name, char **
 }
 
 /* Set one role from a file that has the key; *found stays false if it has not. */
-static madpo_status load_role(const load_context *c, const json_t *file, const char *key, int32_t *role,
-                              bool *found)
+static madpo_status load_role(const load_context *c, const json_t *file, const char *key,
+                              int32_t *role, bool *found)
 {
     const json_t *value = json_object_get(file, key);
     const char *content;
@@ -338,8 +354,8 @@ static madpo_status load_role(const load_context *c, const json_t *file, const c
     *role = content ? madpo_tokenizer_id(c->tok, content) : -1;
     if (*role < 0)
         return madpo_error_set_at(c->err, MADPO_ERR_DATA, c->path, 0, 0,
-                                  "%s \"%.60s\" of the files beside it is not in the vocabulary", key,
-                                  content ? content : "(no string)");
+                                  "%s \"%.60s\" of the files beside it is not in the vocabulary",
+                                  key, content ? content : "(no string)");
     return MADPO_OK;
 }
 

@@ -1,8 +1,8 @@
 /* Writing tokenizer.json, tokenizer_config.json and special_tokens_map.json; see tokenizer.h.
  *
- * A loaded tokenizer is written back as it was read, so nothing this program does not know is lost. A trained
- * one is described in the terms of Hugging Face's library: the post-processor puts bos in front, which is
- * what this program's callers do themselves. */
+ * A loaded tokenizer is written back as it was read, so nothing this program does not know is lost.
+ * A trained one is described in the terms of Hugging Face's library: the post-processor puts bos in
+ * front, which is what this program's callers do themselves. */
 #include "text/tokenizer_inside.h"
 
 #include <stdlib.h>
@@ -21,11 +21,12 @@ static const char *save_content(const madpo_tokenizer *tok, int32_t id)
 /* [{"SpecialToken": bos}, {"Sequence": A}] and, if pair, {"Sequence": B}. */
 static json_t *save_template(const char *bos, bool pair)
 {
-    json_t *list = json_pack("[{s:{s:s,s:i}},{s:{s:s,s:i}}]", "SpecialToken", "id", bos, "type_id", 0,
-                             "Sequence", "id", "A", "type_id", 0);
+    json_t *list = json_pack("[{s:{s:s,s:i}},{s:{s:s,s:i}}]", "SpecialToken", "id", bos, "type_id",
+                             0, "Sequence", "id", "A", "type_id", 0);
 
     if (pair)
-        json_array_append_new(list, json_pack("{s:{s:s,s:i}}", "Sequence", "id", "B", "type_id", 1));
+        json_array_append_new(list,
+                              json_pack("{s:{s:s,s:i}}", "Sequence", "id", "B", "type_id", 1));
     return list;
 }
 
@@ -36,15 +37,15 @@ static json_t *save_post_processor(const madpo_tokenizer *tok)
     if (tok->bos < 0)
         return json_null();
     bos = save_content(tok, tok->bos);
-    return json_pack("{s:s,s:o,s:o,s:{s:{s:s,s:[i],s:[s]}}}", "type", "TemplateProcessing", "single",
-                     save_template(bos, false), "pair", save_template(bos, true), "special_tokens", bos,
-                     "id", bos, "ids", (int)tok->bos, "tokens", bos);
+    return json_pack("{s:s,s:o,s:o,s:{s:{s:s,s:[i],s:[s]}}}", "type", "TemplateProcessing",
+                     "single", save_template(bos, false), "pair", save_template(bos, true),
+                     "special_tokens", bos, "id", bos, "ids", (int)tok->bos, "tokens", bos);
 }
 
 static json_t *save_byte_level(void)
 {
-    return json_pack("{s:s,s:b,s:b,s:b}", "type", "ByteLevel", "add_prefix_space", 0, "trim_offsets", 1,
-                     "use_regex", 1);
+    return json_pack("{s:s,s:b,s:b,s:b}", "type", "ByteLevel", "add_prefix_space", 0,
+                     "trim_offsets", 1, "use_regex", 1);
 }
 
 static json_t *save_added(const madpo_tokenizer *tok)
@@ -53,10 +54,10 @@ static json_t *save_added(const madpo_tokenizer *tok)
 
     for (int32_t id = 0; id < tok->n_vocab; id++)
         if (tok->token[id].added)
-            json_array_append_new(list, json_pack("{s:i,s:s,s:b,s:b,s:b,s:b,s:b}", "id", (int)id, "content",
-                                                  save_content(tok, id), "single_word", 0, "lstrip", 0,
-                                                  "rstrip", 0, "normalized", 0, "special",
-                                                  (int)tok->token[id].special));
+            json_array_append_new(list, json_pack("{s:i,s:s,s:b,s:b,s:b,s:b,s:b}", "id", (int)id,
+                                                  "content", save_content(tok, id), "single_word",
+                                                  0, "lstrip", 0, "rstrip", 0, "normalized", 0,
+                                                  "special", (int)tok->token[id].special));
     return list;
 }
 
@@ -70,7 +71,8 @@ static json_t *save_vocab(const madpo_tokenizer *tok)
     return vocab;
 }
 
-/* Contents hold no blank (its byte is U+0120), so the old form "a b" that every version reads will do. */
+/* Contents hold no blank (its byte is U+0120), so the old form "a b" that every version reads will
+ * do. */
 static json_t *save_merges(const madpo_tokenizer *tok, madpo_strbuf *line)
 {
     json_t *list = json_array();
@@ -92,13 +94,14 @@ static json_t *save_tokenizer(const madpo_tokenizer *tok)
     madpo_strbuf line = {0};
     json_t *merges = save_merges(tok, &line), *root, *model;
 
-    model = json_pack("{s:s,s:n,s:n,s:n,s:n,s:b,s:b,s:b,s:o,s:o}", "type", "BPE", "dropout", "unk_token",
-                      "continuing_subword_prefix", "end_of_word_suffix", "fuse_unk", 0, "byte_fallback", 0,
-                      "ignore_merges", 0, "vocab", save_vocab(tok), "merges", merges);
-    root = json_pack("{s:s,s:n,s:n,s:o,s:n,s:o,s:o,s:o,s:o}", "version", "1.0", "truncation", "padding",
-                     "added_tokens", save_added(tok), "normalizer", "pre_tokenizer", save_byte_level(),
-                     "post_processor", save_post_processor(tok), "decoder", save_byte_level(), "model",
-                     model);
+    model = json_pack("{s:s,s:n,s:n,s:n,s:n,s:b,s:b,s:b,s:o,s:o}", "type", "BPE", "dropout",
+                      "unk_token", "continuing_subword_prefix", "end_of_word_suffix", "fuse_unk", 0,
+                      "byte_fallback", 0, "ignore_merges", 0, "vocab", save_vocab(tok), "merges",
+                      merges);
+    root = json_pack("{s:s,s:n,s:n,s:o,s:n,s:o,s:o,s:o,s:o}", "version", "1.0", "truncation",
+                     "padding", "added_tokens", save_added(tok), "normalizer", "pre_tokenizer",
+                     save_byte_level(), "post_processor", save_post_processor(tok), "decoder",
+                     save_byte_level(), "model", model);
     /* jansson reports memory by leaving things out; what was left out shows in the counts */
     if (json_array_size(merges) != tok->n_merges ||
         json_object_size(json_object_get(model, "vocab")) != tok->index.n) {

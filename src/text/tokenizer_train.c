@@ -1,9 +1,10 @@
 /* Training a byte-level BPE (Sennrich, Haddow, Birch 2016, over bytes as in Radford et al. 2019).
  *
- * The texts are cut into pieces once and distinct pieces counted. Pair counts over those are kept up to date
- * merge by merge: each pair knows in which words it (may) occur, a heap gives the most frequent, entries
- * whose count has changed go back with the new one. Ties go to the lowest left id, then right id. Ids, merges and
- * ties come out as in Hugging Face's BpeTrainer with ByteLevel's initial alphabet. */
+ * The texts are cut into pieces once and distinct pieces counted. Pair counts over those are kept
+ * up to date merge by merge: each pair knows in which words it (may) occur, a heap gives the most
+ * frequent, entries whose count has changed go back with the new one. Ties go to the lowest left
+ * id, then right id. Ids, merges and ties come out as in Hugging Face's BpeTrainer with ByteLevel's
+ * initial alphabet. */
 #include "text/tokenizer_inside.h"
 
 #include <stdlib.h>
@@ -18,8 +19,8 @@ typedef struct train_pair {
     int64_t count;
     uint32_t *word; /* [n] words it was seen in; some may have lost it since */
     uint32_t n, capacity;
-    bool touched;   /* in trainer.touched */
-    bool merged;    /* has its rank already; see train_merges */
+    bool touched; /* in trainer.touched */
+    bool merged;  /* has its rank already; see train_merges */
 } train_pair;
 
 typedef struct train_entry { /* of the heap */
@@ -31,19 +32,19 @@ typedef struct train_entry { /* of the heap */
 typedef struct trainer {
     madpo_tokenizer *tok;
     madpo_strmap words;
-    int64_t *count;      /* [n words] */
+    int64_t *count; /* [n words] */
     size_t capacity_count;
-    int32_t *symbol;     /* word w: symbol[start .. start + len[w]), start = where its bytes start */
-    uint32_t *len;       /* [n words] */
-    train_pair *pair;    /* [n_pairs] */
+    int32_t *symbol;  /* word w: symbol[start .. start + len[w]), start = where its bytes start */
+    uint32_t *len;    /* [n words] */
+    train_pair *pair; /* [n_pairs] */
     size_t n_pairs, capacity_pairs;
-    uint32_t *slot;      /* [n_slots] open addressing: pair number + 1, 0 = free */
+    uint32_t *slot; /* [n_slots] open addressing: pair number + 1, 0 = free */
     size_t n_slots;
     train_entry *heap;
     size_t n_heap, capacity_heap;
-    uint32_t *touched;   /* pairs that gained count in the current merge */
+    uint32_t *touched; /* pairs that gained count in the current merge */
     size_t n_touched, capacity_touched;
-    bool failed;         /* an allocation did; checked after each merge */
+    bool failed; /* an allocation did; checked after each merge */
 } trainer;
 
 void madpo_tokenizer_train_options_defaults(madpo_tokenizer_train_options *options)
@@ -54,8 +55,8 @@ void madpo_tokenizer_train_options_defaults(madpo_tokenizer_train_options *optio
         .vocab = 4096, .specials = specials, .n_specials = 3, .min_count = 2};
 }
 
-/* The array with room for item n: itself, or moved to twice the size. NULL (and failed) without memory, the
- * array then staying as it is. */
+/* The array with room for item n: itself, or moved to twice the size. NULL (and failed) without
+ * memory, the array then staying as it is. */
 static void *train_room(trainer *t, void *array, size_t n, size_t *capacity, size_t size)
 {
     size_t wanted = *capacity ? 2 * *capacity : 1024;
@@ -87,7 +88,8 @@ static madpo_status train_count_text(trainer *t, const madpo_text *text, madpo_e
             continue;
         if (end - at > INT32_MAX)
             return madpo_error_set(err, MADPO_ERR_DATA,
-                                   "a text of %zu bytes has no blank to cut it at; split it up", text->n);
+                                   "a text of %zu bytes has no blank to cut it at; split it up",
+                                   text->n);
         st = madpo__strmap_add(&t->words, text->bytes + at, end - at, &number, &fresh, err);
         if (st != MADPO_OK)
             return st;
@@ -273,8 +275,8 @@ static uint32_t train_best(trainer *t, int64_t min_count)
 
 /* ---- merging ---- */
 
-/* Replace left right by `result` in word w, from the left, keeping counts: "x left right y" loses (x, left)
- * and (right, y) and gains (x, result) and (result, y). */
+/* Replace left right by `result` in word w, from the left, keeping counts: "x left right y" loses
+ * (x, left) and (right, y) and gains (x, result) and (result, y). */
 static void train_merge_word(trainer *t, size_t w, int32_t left, int32_t right, int32_t result)
 {
     int32_t *s = t->symbol + train_word_start(t, w);
@@ -305,7 +307,8 @@ static void train_merge(trainer *t, uint32_t pair, int32_t result)
     int32_t left = t->pair[pair].left, right = t->pair[pair].right;
     uint32_t *word = t->pair[pair].word, n = t->pair[pair].n;
 
-    /* taken out first: merging may move the table and, through a result that existed, refill the list */
+    /* taken out first: merging may move the table and, through a result that existed, refill the
+     * list */
     t->pair[pair].word = NULL;
     t->pair[pair].n = t->pair[pair].capacity = 0;
     for (uint32_t i = 0; i < n && !t->failed; i++)
@@ -315,8 +318,8 @@ static void train_merge(trainer *t, uint32_t pair, int32_t result)
     train_push_touched(t);
 }
 
-/* The token that left + right make, added if new; -1 if it would be a special token, which no merge may
- * make. */
+/* The token that left + right make, added if new; -1 if it would be a special token, which no merge
+ * may make. */
 static madpo_status train_token(trainer *t, int32_t left, int32_t right, int32_t *result,
                                 madpo_error *err)
 {
@@ -379,7 +382,8 @@ static madpo_status train_first_tokens(trainer *t, const madpo_tokenizer_train_o
     madpo_status st = MADPO_OK;
 
     for (int i = 0; i < options->n_specials && st == MADPO_OK; i++) {
-        st = madpo__tokenizer_put(t->tok, i, options->specials[i], strlen(options->specials[i]), err);
+        st = madpo__tokenizer_put(t->tok, i, options->specials[i], strlen(options->specials[i]),
+                                  err);
         if (st == MADPO_OK)
             madpo__tokenizer_mark_added(t->tok, i, true);
     }
@@ -438,10 +442,11 @@ madpo_status madpo_tokenizer_train(madpo_tokenizer **out, const madpo_text *text
 
     *out = NULL;
     if (options->vocab < least)
-        return madpo_error_set(err, MADPO_ERR_CONFIG,
-                               "a vocabulary of %ld is smaller than %d special tokens + 256 bytes; set "
-                               "tokenizer.vocab to at least %ld",
-                               (long)options->vocab, options->n_specials, (long)least);
+        return madpo_error_set(
+            err, MADPO_ERR_CONFIG,
+            "a vocabulary of %ld is smaller than %d special tokens + 256 bytes; set "
+            "tokenizer.vocab to at least %ld",
+            (long)options->vocab, options->n_specials, (long)least);
     st = madpo__tokenizer_new(&t.tok, err);
     if (st == MADPO_OK)
         st = train_first_tokens(&t, options, err);

@@ -17,7 +17,8 @@ size_t madpo_utf8_read(const char *text, size_t n, int32_t *cp)
         *cp = (unsigned char)text[0];
         return 1;
     }
-    used = utf8proc_iterate((const utf8proc_uint8_t *)text, n < 4 ? (utf8proc_ssize_t)n : 4, &value);
+    used =
+        utf8proc_iterate((const utf8proc_uint8_t *)text, n < 4 ? (utf8proc_ssize_t)n : 4, &value);
     if (used < 1 || value < 0) {
         *cp = -1;
         return 1;
@@ -31,7 +32,8 @@ size_t madpo_utf8_write(int32_t cp, char *out)
     return (size_t)utf8proc_encode_char(cp, (utf8proc_uint8_t *)out);
 }
 
-madpo_status madpo_utf8_sanitize(char **out, size_t *n_out, const char *text, size_t n, madpo_error *err)
+madpo_status madpo_utf8_sanitize(char **out, size_t *n_out, const char *text, size_t n,
+                                 madpo_error *err)
 {
     static const char replacement[3] = {'\xEF', '\xBF', '\xBD'}; /* U+FFFD */
     size_t extra = 0, w = 0, used;
