@@ -5,7 +5,8 @@
  * For row i: z = W h[row_token[i]], logp[i] = z[row_label[i]] - logsumexp(z). Pass 1 walks the chunks
  * with a running maximum and sum; pass 2 (backward) recomputes each chunk's logits and turns them into
  * dz = coef[i] (onehot - softmax) (coef = dLoss/dlogp), from which dhidden and dW accumulate. Where one
- * chunk covers the vocabulary and the logits are still in the workspace, pass 2 uses them instead. */
+ * chunk covers the vocabulary and the caller gives a tensor for the logits, pass 2 takes them from there
+ * instead of computing them again. */
 #include "device/buffer.h"
 
 typedef struct madpo_head_dims {
@@ -23,7 +24,11 @@ typedef struct madpo_head_io {
     madpo_tensor lse;       /* [R] write (forward), read (backward) */
     madpo_tensor zmax;      /* [R] write: the largest logit; the label was the arg max iff
                              * logp == zmax - lse, exactly */
+    madpo_tensor logits;    /* [R,V] kept from forward to backward (which overwrites them), or none */
 } madpo_head_io;
+
+/* Whether forward leaves the logits in io->logits: it is there and one chunk is all. */
+bool madpo_head_keeps_logits(const madpo_head_io *io, const madpo_head_dims *dims);
 
 /* Workspace floats that forward and backward of these dims need (at most; R and T as maxima). */
 int64_t madpo_head_workspace(const madpo_device *dev, const madpo_head_dims *dims);
