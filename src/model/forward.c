@@ -273,7 +273,8 @@ madpo_head_io madpo__head_io(const madpo_model *m, int64_t R)
                            .row_label = m->batch.row_label,
                            .logp = madpo_tensor_slice(m->out, 0, R),
                            .lse = madpo_tensor_slice(m->out, R, R),
-                           .zmax = madpo_tensor_slice(m->out, 2 * R, R)};
+                           .zmax = madpo_tensor_slice(m->out, 2 * R, R),
+                           .logits = m->logits};
 }
 
 madpo_status madpo_model_rewards(madpo_model *m, const madpo_batch *batch, float *reward,

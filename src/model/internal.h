@@ -107,8 +107,9 @@ struct madpo_model {
     madpo__acts *acts; /* [L] owned */
     madpo__act_grads d;
     madpo_tensor x_out, r_final, hidden; /* [T,C], [T], [T,C] */
-    madpo_tensor tmp; /* [T,C] a block's output on its way to the residual stream */
-    madpo_tensor out; /* [max(3 R, S)] log-probs, log-sum-exps, largest logits; rewards */
+    madpo_tensor tmp;    /* [T,C] a block's output on its way to the residual stream */
+    madpo_tensor out;    /* [max(3 R, S)] log-probs, log-sum-exps, largest logits; rewards */
+    madpo_tensor logits; /* [R,V] kept for the backward pass, or none */
     madpo_tensor rope_full, rope_local; /* [positions, D/2, 2] */
     madpo_tensor batch_ints;
     int32_t *batch_host; /* staging for batch_ints */

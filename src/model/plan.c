@@ -10,6 +10,8 @@
 #include "ops/matmul.h"
 #include "ops/rmsnorm.h"
 
+#define LOGITS_MOST_BYTES (256u << 20)
+
 /* A slab being planned: the first failure sticks. */
 typedef struct planner {
     madpo_slab *slab;
@@ -32,6 +34,15 @@ static void plan_i32(planner *p, madpo_tensor *slot, int64_t n)
 static int64_t max2(int64_t a, int64_t b)
 {
     return a > b ? a : b;
+}
+
+/* Memory of the device, or the limit set. */
+static uint64_t device_bytes(const madpo_model *m)
+{
+    uint64_t limit = madpo_device_get_options(m->dev)->memory_limit_bytes;
+    uint64_t bytes = madpo_device_get_info(m->dev)->global_bytes;
+
+    return limit > 0 && limit < bytes ? limit : bytes;
 }
 
 /* ---- activations ---- */
@@ -91,6 +102,22 @@ static void plan_gradients_of_acts(planner *p, madpo_model *m)
     plan_f32(p, &m->d.coef, max2(m->options.max_rows, m->options.max_sequences));
 }
 
+/* Logits are worth keeping for the backward pass where they are of moderate size and the head takes
+ * the vocabulary in one chunk, which it chooses without regard to us: were the chunk to depend on
+ * memory, the policy's log-probs would not be the reference's. */
+static bool keep_logits(const madpo_model *m)
+{
+    const madpo_model_config *c = &m->config;
+    madpo_head_dims dims = {.T = m->rows, .C = c->C, .V = c->V, .R = m->options.max_rows};
+    madpo_head_dims whole = dims;
+    uint64_t bytes = 4 * (uint64_t)dims.R * (uint64_t)dims.V;
+
+    whole.chunk = c->V;
+    return m->options.train && !m->options.reward_head && bytes <= LOGITS_MOST_BYTES &&
+           bytes <= device_bytes(m) / 4 &&
+           madpo_head_workspace(m->dev, &dims) == madpo_head_workspace(m->dev, &whole);
+}
+
 static void plan_acts(planner *p, madpo_model *m)
 {
     const madpo_model_config *c = &m->config;
@@ -106,6 +133,8 @@ static void plan_acts(planner *p, madpo_model *m)
     plan_f32(p, &m->r_final, T);
     plan_f32(p, &m->hidden, T * c->C);
     plan_f32(p, &m->out, max2(3 * m->options.max_rows, m->options.max_sequences));
+    if (keep_logits(m))
+        plan_f32(p, &m->logits, m->options.max_rows * c->V);
     plan_f32(p, &m->rope_full, m->positions * c->D);
     if (c->arch->local_global)
         plan_f32(p, &m->rope_local, m->positions * c->D);
@@ -247,8 +276,6 @@ static madpo_status slab_begin(planner *p, madpo_slab **slab, const char *label,
 
 madpo_status madpo__plan_all(madpo_model *m, madpo_error *err)
 {
-    const madpo_device_info *info = madpo_device_get_info(m->dev);
-    uint64_t limit = madpo_device_get_options(m->dev)->memory_limit_bytes;
     planner p;
 
     if (slab_begin(&p, &m->weight_slab, "weights", err) == MADPO_OK)
@@ -275,7 +302,7 @@ madpo_status madpo__plan_all(madpo_model *m, madpo_error *err)
     m->plan.workspace = 4 * (uint64_t)madpo__plan_workspace(m);
     m->plan.total = m->plan.weights + m->plan.gradients + m->plan.optimiser + m->plan.activations +
                     m->plan.kv_cache + m->plan.packed + m->plan.workspace;
-    m->plan.available = limit > 0 && limit < info->global_bytes ? limit : info->global_bytes;
+    m->plan.available = device_bytes(m);
     return MADPO_OK;
 }
 
