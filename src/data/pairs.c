@@ -284,6 +284,7 @@ madpo_status madpo_pair_format(char **out, const madpo_pair *pair, madpo_error *
 {
     json_t *line = json_object();
     char *text = NULL;
+    size_t n;
     int bad = 0;
     madpo_status st;
 
@@ -302,12 +303,13 @@ madpo_status madpo_pair_format(char **out, const madpo_pair *pair, madpo_error *
     json_decref(line);
     if (st != MADPO_OK)
         return st;
-    *out = realloc(text, strlen(text) + 2);
+    n = strlen(text);
+    *out = realloc(text, n + 2);
     if (!*out) {
         free(text);
         return madpo_error_set(err, MADPO_ERR_NOMEM, "no memory to write a pair");
     }
-    strcat(*out, "\n");
+    memcpy(*out + n, "\n", 2);
     return MADPO_OK;
 }
 

@@ -89,8 +89,8 @@ madpo_status madpo__tokenizer_index_merges(madpo_tokenizer *tok, madpo_error *er
 /* Build the tables for encoding, that one included. A byte without a token is
  * MADPO_ERR_UNSUPPORTED: the round trip would lose it. */
 madpo_status madpo__tokenizer_freeze(madpo_tokenizer *tok, madpo_error *err) MADPO_MUST_CHECK;
-/* Set the roles that are still -1 by the usual names ("<bos>", "<s>", "<|endoftext|>", …) among the
- * added tokens. `roles` is a mask of MADPO__ROLE_*. */
+/* Set the roles that are still -1 by the usual names ("<bos>", "<s>", "<|endoftext|>") among
+ * the added tokens. `roles` is a mask of MADPO__ROLE_*. */
 enum { MADPO__ROLE_BOS = 1, MADPO__ROLE_EOS = 2, MADPO__ROLE_PAD = 4 };
 void madpo__tokenizer_guess_roles(madpo_tokenizer *tok, unsigned roles);
 int32_t madpo__tokenizer_find(const madpo_tokenizer *tok, const char *content, size_t n);

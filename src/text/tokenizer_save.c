@@ -18,6 +18,24 @@ static const char *save_content(const madpo_tokenizer *tok, int32_t id)
     return tok->pool + tok->token[id].content;
 }
 
+/* jansson answers failed allocations with NULL: the value that lacks something becomes NULL as a
+ * whole, which all further calls pass on. */
+static void save_append(json_t **list, json_t *item)
+{
+    if (json_array_append_new(*list, item) == 0)
+        return;
+    json_decref(*list);
+    *list = NULL;
+}
+
+static void save_set(json_t **object, const char *key, json_t *value)
+{
+    if (json_object_set_new(*object, key, value) == 0)
+        return;
+    json_decref(*object);
+    *object = NULL;
+}
+
 /* [{"SpecialToken": bos}, {"Sequence": A}] and, if pair, {"Sequence": B}. */
 static json_t *save_template(const char *bos, bool pair)
 {
@@ -25,8 +43,7 @@ static json_t *save_template(const char *bos, bool pair)
                              0, "Sequence", "id", "A", "type_id", 0);
 
     if (pair)
-        json_array_append_new(list,
-                              json_pack("{s:{s:s,s:i}}", "Sequence", "id", "B", "type_id", 1));
+        save_append(&list, json_pack("{s:{s:s,s:i}}", "Sequence", "id", "B", "type_id", 1));
     return list;
 }
 
@@ -54,10 +71,10 @@ static json_t *save_added(const madpo_tokenizer *tok)
 
     for (int32_t id = 0; id < tok->n_vocab; id++)
         if (tok->token[id].added)
-            json_array_append_new(list, json_pack("{s:i,s:s,s:b,s:b,s:b,s:b,s:b}", "id", (int)id,
-                                                  "content", save_content(tok, id), "single_word",
-                                                  0, "lstrip", 0, "rstrip", 0, "normalized", 0,
-                                                  "special", (int)tok->token[id].special));
+            save_append(&list,
+                        json_pack("{s:i,s:s,s:b,s:b,s:b,s:b,s:b}", "id", (int)id, "content",
+                                  save_content(tok, id), "single_word", 0, "lstrip", 0, "rstrip", 0,
+                                  "normalized", 0, "special", (int)tok->token[id].special));
     return list;
 }
 
@@ -67,7 +84,7 @@ static json_t *save_vocab(const madpo_tokenizer *tok)
 
     for (int32_t id = 0; id < tok->n_vocab; id++)
         if (tok->token[id].present)
-            json_object_set_new(vocab, save_content(tok, id), json_integer(id));
+            save_set(&vocab, save_content(tok, id), json_integer(id));
     return vocab;
 }
 
@@ -82,34 +99,29 @@ static json_t *save_merges(const madpo_tokenizer *tok, madpo_strbuf *line)
         madpo_strbuf_append(line, save_content(tok, tok->merge[i].left));
         madpo_strbuf_append_char(line, ' ');
         madpo_strbuf_append(line, save_content(tok, tok->merge[i].right));
-        if (line->failed)
-            break;
-        json_array_append_new(list, json_stringn(line->s, line->n));
+        save_append(&list, line->failed ? NULL : json_stringn(line->s, line->n));
     }
     return list;
 }
 
-static json_t *save_tokenizer(const madpo_tokenizer *tok)
+static json_t *save_model(const madpo_tokenizer *tok)
 {
     madpo_strbuf line = {0};
-    json_t *merges = save_merges(tok, &line), *root, *model;
+    json_t *merges = save_merges(tok, &line);
 
-    model = json_pack("{s:s,s:n,s:n,s:n,s:n,s:b,s:b,s:b,s:o,s:o}", "type", "BPE", "dropout",
-                      "unk_token", "continuing_subword_prefix", "end_of_word_suffix", "fuse_unk", 0,
-                      "byte_fallback", 0, "ignore_merges", 0, "vocab", save_vocab(tok), "merges",
-                      merges);
-    root = json_pack("{s:s,s:n,s:n,s:o,s:n,s:o,s:o,s:o,s:o}", "version", "1.0", "truncation",
+    madpo_strbuf_dispose(&line);
+    return json_pack("{s:s,s:n,s:n,s:n,s:n,s:b,s:b,s:b,s:o,s:o}", "type", "BPE", "dropout",
+                     "unk_token", "continuing_subword_prefix", "end_of_word_suffix", "fuse_unk", 0,
+                     "byte_fallback", 0, "ignore_merges", 0, "vocab", save_vocab(tok), "merges",
+                     merges);
+}
+
+static json_t *save_tokenizer(const madpo_tokenizer *tok)
+{
+    return json_pack("{s:s,s:n,s:n,s:o,s:n,s:o,s:o,s:o,s:o}", "version", "1.0", "truncation",
                      "padding", "added_tokens", save_added(tok), "normalizer", "pre_tokenizer",
                      save_byte_level(), "post_processor", save_post_processor(tok), "decoder",
-                     save_byte_level(), "model", model);
-    /* jansson reports memory by leaving things out; what was left out shows in the counts */
-    if (json_array_size(merges) != tok->n_merges ||
-        json_object_size(json_object_get(model, "vocab")) != tok->index.n) {
-        json_decref(root);
-        root = NULL;
-    }
-    madpo_strbuf_dispose(&line);
-    return root;
+                     save_byte_level(), "model", save_model(tok));
 }
 
 static json_t *save_roles(const madpo_tokenizer *tok)
@@ -117,11 +129,11 @@ static json_t *save_roles(const madpo_tokenizer *tok)
     json_t *map = json_object();
 
     if (tok->bos >= 0)
-        json_object_set_new(map, "bos_token", json_string(save_content(tok, tok->bos)));
+        save_set(&map, "bos_token", json_string(save_content(tok, tok->bos)));
     if (tok->eos >= 0)
-        json_object_set_new(map, "eos_token", json_string(save_content(tok, tok->eos)));
+        save_set(&map, "eos_token", json_string(save_content(tok, tok->eos)));
     if (tok->pad >= 0)
-        json_object_set_new(map, "pad_token", json_string(save_content(tok, tok->pad)));
+        save_set(&map, "pad_token", json_string(save_content(tok, tok->pad)));
     return map;
 }
 
@@ -129,8 +141,8 @@ static json_t *save_config(const madpo_tokenizer *tok)
 {
     json_t *config = save_roles(tok);
 
-    json_object_set_new(config, "clean_up_tokenization_spaces", json_false());
-    json_object_set_new(config, "tokenizer_class", json_string("PreTrainedTokenizerFast"));
+    save_set(&config, "clean_up_tokenization_spaces", json_false());
+    save_set(&config, "tokenizer_class", json_string("PreTrainedTokenizerFast"));
     return config;
 }
 
