@@ -1,8 +1,8 @@
 /* From embedded files to one source text: includes resolved, lines still nameable.
  *
  * Drivers differ in how (and whether) they find included files, so the text handed to them has none:
- * each `#include "x"` is replaced by the embedded file (beside the including one, else below cl/), once
- * per program, between #line directives. Build logs then read "cl/ops/rope.cl:12:5: error: ...". */
+ * each `#include "x"` is replaced by the embedded file (beside the including one, else below cl/),
+ * between #line directives. Build logs then read "cl/ops/rope.cl:12:5: error: ...". */
 #include "device/internal.h"
 #include "device/source.h"
 
@@ -11,10 +11,8 @@
 
 #include <string.h>
 
-typedef struct source_text {
-    madpo_strbuf text;
-    madpo_strbuf seen; /* "|lib/types.clh|lib/vec.clh|" */
-} source_text;
+/* Files within files; include guards stop the compiler in a circle, this stops us. */
+#define MAX_DEPTH 16
 
 static const madpo_embedded_file *source_find(const char *name, size_t n)
 {
@@ -69,25 +67,13 @@ static const char *source_include(const char *line, size_t n, size_t *n_name)
     return line;
 }
 
-static bool source_mark_seen(source_text *out, const char *name)
-{
-    madpo_strbuf mark = {0};
-    bool seen;
-
-    madpo_strbuf_printf(&mark, "|%s|", name);
-    seen = mark.s && out->seen.s && strstr(out->seen.s, mark.s);
-    if (!seen && mark.s)
-        madpo_strbuf_append(&out->seen, mark.s);
-    madpo_strbuf_dispose(&mark);
-    return seen;
-}
-
-static madpo_status source_add(source_text *out, const madpo_embedded_file *file, madpo_error *err)
+static madpo_status source_add(madpo_strbuf *out, const madpo_embedded_file *file, int depth,
+                               madpo_error *err)
 {
     const char *p = file->bytes, *end = file->bytes + file->n;
     madpo_status st = MADPO_OK;
 
-    madpo_strbuf_printf(&out->text, "#line 1 \"cl/%s\"\n", file->name);
+    madpo_strbuf_printf(out, "#line 1 \"cl/%s\"\n", file->name);
     for (int number = 1; p < end && st == MADPO_OK; number++) {
         const char *newline = memchr(p, '\n', (size_t)(end - p));
         const size_t n = (size_t)((newline ? newline : end) - p);
@@ -102,12 +88,14 @@ static madpo_status source_add(source_text *out, const madpo_embedded_file *file
                                        "cl/%s:%d: no embedded file '%.*s': list it in "
                                        "cl/CMakeLists.txt",
                                        file->name, number, (int)n_name, name);
-            if (!source_mark_seen(out, included->name))
-                st = source_add(out, included, err);
-            madpo_strbuf_printf(&out->text, "#line %d \"cl/%s\"\n", number + 1, file->name);
+            if (depth == MAX_DEPTH)
+                return madpo_error_set(err, MADPO_ERR_DEVICE, "cl/%s:%d: includes go in a circle",
+                                       file->name, number);
+            st = source_add(out, included, depth + 1, err);
+            madpo_strbuf_printf(out, "#line %d \"cl/%s\"\n", number + 1, file->name);
         } else {
-            madpo_strbuf_append_n(&out->text, p, n);
-            madpo_strbuf_append_char(&out->text, '\n');
+            madpo_strbuf_append_n(out, p, n);
+            madpo_strbuf_append_char(out, '\n');
         }
         p += n + (newline ? 1 : 0);
     }
@@ -117,7 +105,7 @@ static madpo_status source_add(source_text *out, const madpo_embedded_file *file
 madpo_status madpo__source_resolve(char **out, const char *name, madpo_error *err)
 {
     const madpo_embedded_file *file = source_find(name, strlen(name));
-    source_text source = {{0}, {0}};
+    madpo_strbuf text = {0};
     madpo_status st;
 
     *out = NULL;
@@ -126,11 +114,9 @@ madpo_status madpo__source_resolve(char **out, const char *name, madpo_error *er
                                "no kernel source cl/%s in this program: list it in "
                                "cl/CMakeLists.txt",
                                name);
-    (void)source_mark_seen(&source, file->name);
-    st = source_add(&source, file, err);
+    st = source_add(&text, file, 0, err);
     if (st == MADPO_OK)
-        st = madpo_strbuf_steal(&source.text, out, NULL, err);
-    madpo_strbuf_dispose(&source.text);
-    madpo_strbuf_dispose(&source.seen);
+        st = madpo_strbuf_steal(&text, out, NULL, err);
+    madpo_strbuf_dispose(&text);
     return st;
 }

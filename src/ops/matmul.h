@@ -30,11 +30,16 @@ typedef struct madpo_matmul_spec {
 } madpo_matmul_spec;
 
 /* C [M,N] write or accumulate; A, B read. M, N or K = 0 is legal (K = 0 writes zeros unless
- * accumulating). Panel packing uses madpo_matmul_workspace() floats of workspace. Enqueued. */
+ * accumulating). Uses at most the first madpo_matmul_workspace() floats of the workspace: a launcher with
+ * data of its own there keeps it behind them. Enqueued. */
 madpo_status madpo_matmul(madpo_device *dev, const madpo_matmul_spec *spec, madpo_tensor C,
                           madpo_tensor A, madpo_tensor B, madpo_error *err) MADPO_MUST_CHECK;
-/* Workspace floats one call of this spec needs (0 where the provider needs none). */
+/* Workspace floats one call of this spec, or of one with smaller M, N or K, needs at most (0 where the
+ * provider needs none). */
 int64_t madpo_matmul_workspace(const madpo_device *dev, const madpo_matmul_spec *spec);
+/* The same for madpo_matmul_with. */
+int64_t madpo_matmul_workspace_with(const madpo_device *dev, madpo_matmul_provider provider,
+                                    const madpo_matmul_spec *spec);
 
 /* Frozen right-hand sides: pack once, use often (generation, frozen bases). `packed` holds
  * madpo_matmul_packed_floats() floats; on providers without packing it is a plain copy. A packed
@@ -53,4 +58,8 @@ const char *madpo_matmul_provider_name(const madpo_device *dev);
 madpo_status madpo_matmul_with(madpo_device *dev, madpo_matmul_provider provider,
                                const madpo_matmul_spec *spec, madpo_tensor C, madpo_tensor A,
                                madpo_tensor B, madpo_error *err) MADPO_MUST_CHECK;
+/* Give CLBlast the parameters it does best with on CPU devices (96 x 96 tiles of 3 x 8 items, 16-wide
+ * vectors; its own database has none for them), so that a comparison is fair. For benchmarks: holds for
+ * the whole process. */
+madpo_status madpo_matmul_tune_clblast(madpo_device *dev, madpo_error *err) MADPO_MUST_CHECK;
 #endif

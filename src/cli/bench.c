@@ -1,0 +1,423 @@
+/* madpo bench matmul: GFLOP/s per shape and provider beside the measured FMA peak. */
+#include "cli/bench.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "cli/args.h"
+#include "cli/output.h"
+#include "device/launch.h"
+#include "ops/matmul.h"
+
+/* ---- command line ---- */
+
+typedef struct bench_options {
+    bool json;
+    const char *device, *op, *provider;
+    madpo_cli_list shapes;
+} bench_options;
+
+static const madpo_cli_option bench_table[] = {
+    {"json", NULL, MADPO_CLI_FLAG, offsetof(bench_options, json), 0, "Print one JSON object."},
+    {"device", "DEVICE", MADPO_CLI_TEXT, offsetof(bench_options, device), 0,
+     "Device to measure: a number or part of a name from madpo devices, gpu or cpu."},
+    {"shape", "MxNxK", MADPO_CLI_LIST, offsetof(bench_options, shapes), 0,
+     "Measure this product instead of the usual list; may be repeated."},
+    {"op", "OP", MADPO_CLI_TEXT, offsetof(bench_options, op), 0,
+     "How the operands of --shape are stored: nn, nt (default), tn or tt."},
+    {"provider", "NAME", MADPO_CLI_TEXT, offsetof(bench_options, provider), 0,
+     "Measure only panel or only clblast."},
+    {0}};
+
+static const madpo_cli_command bench_command = {
+    .name = "bench",
+    .synopsis = "matmul [--json] [--device DEVICE] [--shape MxNxK]...",
+    .summary = "measure the matrix product on this machine's device",
+    .description =
+        "    Time C = A B, packing included, for each shape with each provider: panel (our\n"
+        "    kernels) and clblast, and give each as a fraction of the fused multiply-adds the\n"
+        "    device was measured to do. M x N is the result's size, K what is summed over. On\n"
+        "    CPU devices CLBlast gets the parameters it does best with there; its kernels are\n"
+        "    built at the first use, which can take a minute.\n",
+    .options = bench_table,
+    .run = madpo_cli_bench,
+};
+
+/* ---- what is measured ---- */
+
+typedef struct bench_shape {
+    int64_t m, n, k;
+    madpo_matmul_op op;
+} bench_shape;
+
+/* A 270M model's layers, then forward (nt), data gradient (nn) and weight gradient (tn) of the small
+ * models trained from scratch, their head by chunks of the vocabulary, and decoding. */
+static const bench_shape bench_usual[] = {
+    {3024, 2048, 640, MADPO_MATMUL_NT}, {3024, 640, 2048, MADPO_MATMUL_NT},
+    {960, 1024, 1024, MADPO_MATMUL_NT}, {2048, 128, 128, MADPO_MATMUL_NT},
+    {2048, 384, 128, MADPO_MATMUL_NT},  {2048, 128, 384, MADPO_MATMUL_NT},
+    {4096, 256, 256, MADPO_MATMUL_NT},  {4096, 1024, 256, MADPO_MATMUL_NT},
+    {2048, 2048, 128, MADPO_MATMUL_NT}, {2048, 4096, 256, MADPO_MATMUL_NT},
+    {2048, 128, 384, MADPO_MATMUL_NN},  {4096, 256, 1024, MADPO_MATMUL_NN},
+    {2048, 128, 2048, MADPO_MATMUL_NN}, {128, 128, 2048, MADPO_MATMUL_TN},
+    {384, 128, 2048, MADPO_MATMUL_TN},  {1024, 256, 4096, MADPO_MATMUL_TN},
+    {2048, 128, 2048, MADPO_MATMUL_TN}, {64, 2048, 256, MADPO_MATMUL_NT},
+    {1, 2048, 256, MADPO_MATMUL_NT},
+};
+
+static const char *const bench_op_names[] = {"nn", "nt", "tn", "tt"};
+
+typedef struct bench_result {
+    bench_shape shape;
+    const char *provider;
+    double gflops;
+} bench_result;
+
+typedef struct bench {
+    madpo_device *dev;
+    bench_shape *shapes; /* [n_shapes] owned */
+    size_t n_shapes;
+    bool providers[2];     /* panel, clblast */
+    bench_result *results; /* [n_results] owned, room for two a shape */
+    size_t n_results;
+    double peak_gflops;
+    madpo_tensor A, B, C;
+} bench;
+
+static const madpo_matmul_provider bench_providers[2] = {MADPO_MATMUL_PANEL, MADPO_MATMUL_CLBLAST};
+static const char *const bench_provider_names[2] = {"panel", "clblast"};
+
+static bool bench_parse_shape(const char *text, bench_shape *out)
+{
+    int64_t *const part[3] = {&out->m, &out->n, &out->k};
+    char *end;
+
+    for (int i = 0; i < 3; i++) {
+        if (*text < '1' || *text > '9')
+            return false;
+        *part[i] = strtoll(text, &end, 10);
+        if (*part[i] > 1000000 || *end != (i < 2 ? 'x' : '\0'))
+            return false;
+        text = end + 1;
+    }
+    return true;
+}
+
+static bool bench_parse_op(const char *text, madpo_matmul_op *out)
+{
+    for (int i = 0; i < 4; i++) {
+        if (strcmp(text, bench_op_names[i]) == 0) {
+            *out = (madpo_matmul_op)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* -1 to go on, else the exit code. */
+static int bench_choose(bench *b, const bench_options *o)
+{
+    const bool own = o->shapes.n > 0;
+    madpo_matmul_op op = MADPO_MATMUL_NT;
+
+    for (int i = 0; i < 2; i++)
+        b->providers[i] = !o->provider || strcmp(o->provider, bench_provider_names[i]) == 0;
+    if (!b->providers[0] && !b->providers[1])
+        return madpo__cli_usage("bench: unknown provider \"%s\": panel or clblast", o->provider);
+    if (o->op && !bench_parse_op(o->op, &op))
+        return madpo__cli_usage("bench: unknown operation \"%s\": nn, nt, tn or tt", o->op);
+    if (o->op && !own)
+        return madpo__cli_usage("bench: --op goes with --shape");
+    b->n_shapes = own ? o->shapes.n : sizeof bench_usual / sizeof bench_usual[0];
+    b->shapes = calloc(b->n_shapes, sizeof *b->shapes);
+    b->results = calloc(2 * b->n_shapes, sizeof *b->results);
+    if (!b->shapes || !b->results)
+        return madpo__cli_out_of_memory();
+    if (!own)
+        memcpy(b->shapes, bench_usual, sizeof bench_usual);
+    for (size_t i = 0; own && i < b->n_shapes; i++) {
+        b->shapes[i].op = op;
+        if (!bench_parse_shape(o->shapes.v[i], &b->shapes[i]))
+            return madpo__cli_usage("bench: \"%s\" is no shape: write MxNxK, such as 3024x2048x640",
+                                    o->shapes.v[i]);
+    }
+    return -1;
+}
+
+/* ---- measuring ---- */
+
+#define SAMPLES     7
+#define SAMPLE_SECS 0.02 /* at least; short products are repeated within one sample */
+
+static int bench_compare(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* Register-filling chains for the device's vectors: as many as hide the latency of two units. */
+static const char *bench_peak_defines(const madpo_device_info *info, double *flops)
+{
+    if (info->kind == MADPO_DEVICE_CPU && info->native_float_width >= 16) {
+        *flops = 2.0 * 16 * 24;
+        return "-DVW=16 -DCHAINS=24";
+    }
+    if (info->kind == MADPO_DEVICE_CPU && info->native_float_width >= 8) {
+        *flops = 2.0 * 8 * 12;
+        return "-DVW=8 -DCHAINS=12";
+    }
+    *flops = 2.0 * 4 * 12;
+    return "-DVW=4 -DCHAINS=12";
+}
+
+/* Seconds of one launch of `items` work-items doing n steps. */
+static madpo_status bench_peak_once(bench *b, const char *defines, int64_t items, int32_t n,
+                                    double *seconds, madpo_error *err)
+{
+    const int wg = madpo_device_get_work_group(b->dev);
+    const double start = madpo_clock_monotonic();
+    madpo_launch l;
+    madpo_status st;
+
+    madpo_launch_begin(&l, b->dev, "bench/fma_peak", "fma_peak", defines);
+    madpo_arg_tensor(&l, b->C);
+    madpo_arg_f32(&l, 0.5f);
+    madpo_arg_f32(&l, 0.25f);
+    madpo_arg_i32(&l, n);
+    st = madpo_launch_rows(&l, items / wg, err);
+    if (st == MADPO_OK)
+        st = madpo_device_finish(b->dev, err);
+    *seconds = madpo_clock_monotonic() - start;
+    return st;
+}
+
+/* The best of several launches, long enough that launching does not count. */
+static madpo_status bench_peak(bench *b, madpo_error *err)
+{
+    const madpo_device_info *info = madpo_device_get_info(b->dev);
+    const int64_t groups = (int64_t)info->compute_units * (info->kind == MADPO_DEVICE_CPU ? 4 : 32);
+    const int64_t items = groups * madpo_device_get_work_group(b->dev);
+    double flops, seconds;
+    const char *defines = bench_peak_defines(info, &flops);
+    int32_t n = 1000;
+    madpo_status st = bench_peak_once(b, defines, items, n, &seconds, err); /* builds */
+
+    do {
+        n *= 2;
+        if (st == MADPO_OK)
+            st = bench_peak_once(b, defines, items, n, &seconds, err);
+    } while (st == MADPO_OK && seconds < SAMPLE_SECS && n < 100000000);
+    for (int i = 0; i < SAMPLES && st == MADPO_OK; i++) {
+        st = bench_peak_once(b, defines, items, n, &seconds, err);
+        b->peak_gflops = fmax(b->peak_gflops, flops * (double)items * n / seconds * 1e-9);
+    }
+    return st;
+}
+
+/* Seconds of `repeats` products one after the other. */
+static madpo_status bench_sample(bench *b, madpo_matmul_provider provider,
+                                 const madpo_matmul_spec *spec, int repeats, double *seconds,
+                                 madpo_error *err)
+{
+    const double start = madpo_clock_monotonic();
+    madpo_status st = MADPO_OK;
+
+    for (int i = 0; i < repeats && st == MADPO_OK; i++)
+        st = madpo_matmul_with(b->dev, provider, spec, b->C, b->A, b->B, err);
+    if (st == MADPO_OK)
+        st = madpo_device_finish(b->dev, err);
+    *seconds = madpo_clock_monotonic() - start;
+    return st;
+}
+
+/* Median over samples, after one that builds and one that sizes the others. */
+static madpo_status bench_product(bench *b, const bench_shape *shape, int provider,
+                                  madpo_error *err)
+{
+    const madpo_matmul_spec spec = {.op = shape->op, .M = shape->m, .N = shape->n, .K = shape->k};
+    const double flops = 2.0 * (double)shape->m * (double)shape->n * (double)shape->k;
+    double seconds[SAMPLES], one = 0;
+    int repeats;
+    madpo_status st = bench_sample(b, bench_providers[provider], &spec, 1, &one, err);
+
+    if (st == MADPO_OK)
+        st = bench_sample(b, bench_providers[provider], &spec, 1, &one, err);
+    repeats = one < SAMPLE_SECS ? (int)(SAMPLE_SECS / fmax(one, 1e-6)) + 1 : 1;
+    for (int i = 0; i < SAMPLES && st == MADPO_OK; i++)
+        st = bench_sample(b, bench_providers[provider], &spec, repeats, &seconds[i], err);
+    if (st != MADPO_OK)
+        return st;
+    qsort(seconds, SAMPLES, sizeof seconds[0], bench_compare);
+    b->results[b->n_results++] = (bench_result){*shape, bench_provider_names[provider],
+                                                flops * repeats / seconds[SAMPLES / 2] * 1e-9};
+    return MADPO_OK;
+}
+
+static int64_t bench_max(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* Operands for the largest shape, filled with numbers that are neither zero nor denormal. */
+static madpo_status bench_fill(bench *b, madpo_tensor *t, int64_t n, const char *label,
+                               madpo_error *err)
+{
+    float *host = malloc((size_t)n * sizeof *host);
+    madpo_status st = MADPO_OK;
+
+    if (!host)
+        return madpo_error_set(err, MADPO_ERR_NOMEM, "out of memory: matrices to measure with");
+    for (int64_t i = 0; i < n; i++)
+        host[i] = (float)(i * 7919 % 2003) / 1001.0f - 1.0f;
+    st = madpo_tensor_new(t, b->dev, n, MADPO_DTYPE_F32, label, err);
+    if (st == MADPO_OK)
+        st = madpo_tensor_write(b->dev, *t, host, n, err);
+    free(host);
+    return st;
+}
+
+static madpo_status bench_allocate(bench *b, madpo_error *err)
+{
+    int64_t a = 1, c = 65536, bb = 1, workspace = 1;
+    madpo_status st;
+
+    for (size_t i = 0; i < b->n_shapes; i++) {
+        const bench_shape *s = &b->shapes[i];
+        const madpo_matmul_spec spec = {.op = s->op, .M = s->m, .N = s->n, .K = s->k};
+
+        a = bench_max(a, s->m * s->k);
+        bb = bench_max(bb, s->n * s->k);
+        c = bench_max(c, s->m * s->n);
+        for (int p = 0; p < 2; p++) {
+            if (b->providers[p])
+                workspace = bench_max(workspace,
+                                      madpo_matmul_workspace_with(b->dev, bench_providers[p], &spec));
+        }
+    }
+    st = bench_fill(b, &b->A, a, "matrix A", err);
+    if (st == MADPO_OK)
+        st = bench_fill(b, &b->B, bb, "matrix B", err);
+    if (st == MADPO_OK)
+        st = madpo_tensor_new(&b->C, b->dev, c, MADPO_DTYPE_F32, "matrix C", err);
+    if (st == MADPO_OK)
+        st = madpo_workspace_reserve(b->dev, workspace, err);
+    return st;
+}
+
+static madpo_status bench_measure(bench *b, madpo_error *err)
+{
+    madpo_status st = MADPO_OK;
+
+    /* before anything asks CLBlast for its scratch sizes */
+    if (b->providers[1] && madpo_device_get_info(b->dev)->kind == MADPO_DEVICE_CPU)
+        st = madpo_matmul_tune_clblast(b->dev, err);
+    if (st == MADPO_OK)
+        st = bench_allocate(b, err);
+    if (st == MADPO_OK)
+        st = bench_peak(b, err);
+    for (size_t i = 0; i < b->n_shapes && st == MADPO_OK; i++) {
+        for (int p = 0; p < 2 && st == MADPO_OK; p++) {
+            if (b->providers[p])
+                st = bench_product(b, &b->shapes[i], p, err);
+        }
+    }
+    /* again: the larger counts, lest a disturbed first time flatters the fractions */
+    if (st == MADPO_OK)
+        st = bench_peak(b, err);
+    return st;
+}
+
+/* ---- printing ---- */
+
+static void bench_print(const bench *b)
+{
+    printf("%s (%s)\nFMA peak %.1f GFLOP/s\n\n%8s %8s %8s  %-4s%-10s%9s  %s\n",
+           madpo_device_get_info(b->dev)->name, madpo_device_get_info(b->dev)->platform,
+           b->peak_gflops, "M", "N", "K", "op", "provider", "GFLOP/s", "of peak");
+    for (size_t i = 0; i < b->n_results; i++) {
+        const bench_result *r = &b->results[i];
+
+        printf("%8lld %8lld %8lld  %-4s%-10s%9.1f  %5.1f %%\n", (long long)r->shape.m,
+               (long long)r->shape.n, (long long)r->shape.k, bench_op_names[r->shape.op],
+               r->provider, r->gflops, 100 * r->gflops / b->peak_gflops);
+    }
+}
+
+static int bench_print_json(const bench *b)
+{
+    json_t *list = json_array();
+    json_t *root = json_pack("{s:f, s:o}", "fma_peak_gflops", b->peak_gflops, "matmul", list);
+    char *text = NULL;
+    bool ok = root != NULL;
+
+    for (size_t i = 0; i < b->n_results && ok; i++) {
+        const bench_result *r = &b->results[i];
+
+        ok = json_array_append_new(
+                 list, json_pack("{s:I, s:I, s:I, s:s, s:s, s:f, s:f}", "m", (json_int_t)r->shape.m,
+                                 "n", (json_int_t)r->shape.n, "k", (json_int_t)r->shape.k, "op",
+                                 bench_op_names[r->shape.op], "provider", r->provider, "gflops",
+                                 r->gflops, "fraction", r->gflops / b->peak_gflops)) == 0;
+    }
+    if (ok)
+        text = json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(6));
+    json_decref(root);
+    if (!text)
+        return madpo__cli_out_of_memory();
+    puts(text);
+    free(text);
+    return MADPO_EXIT_DONE;
+}
+
+static void bench_dispose(bench *b)
+{
+    madpo_buffer_free(b->A.buffer);
+    madpo_buffer_free(b->B.buffer);
+    madpo_buffer_free(b->C.buffer);
+    madpo_device_close(b->dev);
+    free(b->shapes);
+    free(b->results);
+}
+
+static int bench_run(bench *b, const bench_options *o)
+{
+    madpo_error err = MADPO_ERROR_INIT;
+    madpo_device_options device;
+    madpo_status st;
+
+    madpo_device_options_defaults(&device);
+    if (o->device)
+        device.select = o->device;
+    st = madpo_device_open(&b->dev, &device, &err);
+    if (st == MADPO_OK)
+        st = bench_measure(b, &err);
+    if (st != MADPO_OK)
+        return madpo__cli_fail(&err);
+    if (o->json)
+        return bench_print_json(b);
+    bench_print(b);
+    return MADPO_EXIT_DONE;
+}
+
+int madpo_cli_bench(int argc, char **argv)
+{
+    bench_options o = {0};
+    bench b = {0};
+    int n_rest, rc = madpo__cli_parse(&bench_command, argc, argv, &o, &n_rest);
+
+    if (rc < 0 && (n_rest != 1 || strcmp(argv[0], "matmul") != 0))
+        rc = madpo__cli_usage("bench: say what to measure: madpo bench matmul");
+    if (rc < 0)
+        rc = bench_choose(&b, &o);
+    if (rc < 0)
+        rc = bench_run(&b, &o);
+    bench_dispose(&b);
+    madpo__cli_list_dispose(&o.shapes);
+    return madpo__cli_finish(rc);
+}

@@ -1,0 +1,44 @@
+#ifndef MADPO_OPS_MATMUL_INSIDE_H
+#define MADPO_OPS_MATMUL_INSIDE_H
+/* The two providers of the matrix product, below ops/matmul.h. Private to src/ops and its tests. */
+#include "ops/matmul.h"
+
+/* A spec with its defaults filled in and its tensors' needs known. */
+typedef struct madpo__product {
+    bool ta, tb; /* A stored [K,M], B stored [N,K] */
+    int64_t M, N, K, lda, ldb, ldc, batch, stride_a, stride_b, stride_c;
+    float alpha;
+    bool accumulate;
+} madpo__product;
+
+madpo__product madpo__product_of(const madpo_matmul_spec *spec);
+
+/* ---- panel: our kernels (cl/ops/matmul.cl) ---- */
+
+/* Block sizes: vectors of `vw` floats, blocks of `mr` rows x 2 vw columns. `defines` is the program's. */
+typedef struct madpo__panel {
+    int vw, mr;
+    const char *defines;
+} madpo__panel;
+
+/* The shape for this device's vector width; and one by width (4, 8 or 16), for tests. */
+const madpo__panel *madpo__panel_of(const madpo_device *dev);
+const madpo__panel *madpo__panel_by_width(int vw);
+
+int64_t madpo__panel_workspace(const madpo__panel *panel, const madpo__product *p);
+int64_t madpo__panel_packed_floats(const madpo__panel *panel, const madpo__product *p);
+madpo_status madpo__panel_pack(madpo_device *dev, const madpo__panel *panel, const madpo__product *p,
+                               madpo_tensor packed, madpo_tensor B, madpo_error *err)
+    MADPO_MUST_CHECK;
+/* `b_packed`: B is what _pack made. */
+madpo_status madpo__panel_run(madpo_device *dev, const madpo__panel *panel, const madpo__product *p,
+                              madpo_tensor C, madpo_tensor A, madpo_tensor B, bool b_packed,
+                              madpo_error *err) MADPO_MUST_CHECK;
+
+/* ---- clblast: plain Sgemm, one call per batch item ---- */
+
+int64_t madpo__clblast_workspace(const madpo_device *dev, const madpo__product *p);
+madpo_status madpo__clblast_run(madpo_device *dev, const madpo__product *p, madpo_tensor C,
+                                madpo_tensor A, madpo_tensor B, madpo_error *err) MADPO_MUST_CHECK;
+
+#endif

@@ -1,0 +1,281 @@
+/* The panel provider: what to pack, how to cut the work, and the launches (cl/ops/matmul.cl).
+ *
+ * None of the choices made here changes a result: each element of C is one chain of fused multiply-adds
+ * over k in every kernel. They are speed only, measured under PoCL on AVX-512 (14 x 32 blocks):
+ *   - an operand whose k's lie a multiple of 4 KiB apart meets the same few cache sets again and
+ *     again, so it is packed once it is used often enough to pay for the copy;
+ *   - a B stored [N,K] is always packed (vectors along N are needed), other operands otherwise not. */
+#include "ops/matmul_inside.h"
+
+#include "device/launch.h"
+
+#include <assert.h>
+#include <stddef.h>
+
+/* Rows x vectors that fill the registers: 28 of 32 (AVX-512), 12 of 16 (AVX2), and a modest block where
+ * the width says nothing (SSE, NEON, and GPUs, which use these kernels in tests only). */
+static const madpo__panel panels[] = {
+    {4, 4, "-DVW=4 -DMR=4"},
+    {8, 6, "-DVW=8 -DMR=6"},
+    {16, 14, "-DVW=16 -DMR=14"},
+};
+
+#define L2_BLOCK    (256 * 1024) /* bytes of A's panels that one work-group goes over again and again */
+#define PIECE       128          /* k's one packing work-group takes */
+#define ALIGN       64           /* floats: where a packed operand starts in the workspace */
+#define WORTH_PACK  256          /* uses of an element from which packing a badly placed operand pays */
+#define GROUP_FLOPS 200000       /* a work-group is not cut smaller than this */
+
+const madpo__panel *madpo__panel_by_width(int vw)
+{
+    for (size_t i = 0; i < sizeof panels / sizeof panels[0]; i++) {
+        if (panels[i].vw == vw)
+            return &panels[i];
+    }
+    return NULL;
+}
+
+const madpo__panel *madpo__panel_of(const madpo_device *dev)
+{
+    const madpo_device_info *info = madpo_device_get_info(dev);
+    const madpo__panel *panel = NULL;
+
+    if (info->kind == MADPO_DEVICE_CPU)
+        panel = madpo__panel_by_width((int)info->native_float_width);
+    return panel ? panel : &panels[0];
+}
+
+static int64_t panel_count(int64_t n, int64_t per)
+{
+    return (n + per - 1) / per;
+}
+
+static int64_t panel_min(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int64_t panel_clamp(int64_t value, int64_t low, int64_t high)
+{
+    return value < low ? low : panel_min(value, high);
+}
+
+/* ---- plan ---- */
+
+typedef struct panel_plan {
+    bool pack_a, pack_b;
+    int64_t floats_a, floats_b; /* one packed operand */
+    int64_t items_a, items_b;   /* packed operands: batch items, one if all share it */
+    int64_t groups[3];          /* column, row, batch */
+    int64_t group_rows, group_cols;
+} panel_plan;
+
+/* Do rows `ld` floats apart fall on the same few cache sets? */
+static bool panel_aliases(int64_t ld)
+{
+    const int64_t rest = ld % 1024;
+
+    return ld >= 1024 && (rest < 16 || rest > 1008);
+}
+
+static bool panel_packs_a(const madpo__panel *panel, const madpo__product *p)
+{
+    if (p->ta)
+        return p->M < panel->mr || (panel_aliases(p->lda) && p->N >= WORTH_PACK);
+    return p->M >= 4 * panel->mr && panel_aliases(p->lda) && p->N >= WORTH_PACK;
+}
+
+static bool panel_packs_b(const madpo__panel *panel, const madpo__product *p)
+{
+    return p->tb || p->N < 2 * panel->vw || (panel_aliases(p->ldb) && p->M >= WORTH_PACK);
+}
+
+/* Rectangles of panels: rows so that A's part stays in the second-level cache, columns so that there are
+ * a few rectangles per compute unit. */
+static void panel_cut(panel_plan *plan, const madpo__panel *panel, const madpo__product *p,
+                      int64_t compute_units)
+{
+    const int64_t rows = panel_count(p->M, panel->mr), cols = panel_count(p->N, 2 * panel->vw);
+    const int64_t row_bytes = panel->mr * (p->K ? p->K : 1) * (int64_t)sizeof(float);
+    const double flops = 2.0 * (double)p->M * (double)p->N * (double)(p->K + 1) * (double)p->batch;
+    int64_t want = panel_clamp((int64_t)(flops / GROUP_FLOPS), 1, 8 * compute_units);
+    int64_t row_groups = panel_count(rows, panel_clamp(L2_BLOCK / row_bytes, 1, rows));
+
+    plan->group_rows = panel_count(rows, row_groups);
+    row_groups = panel_count(rows, plan->group_rows);
+    plan->group_cols = panel_count(cols, panel_clamp(panel_count(want, row_groups * p->batch), 1, cols));
+    plan->groups[0] = panel_count(cols, plan->group_cols);
+    plan->groups[1] = row_groups;
+    plan->groups[2] = p->batch;
+}
+
+static panel_plan panel_make_plan(const madpo__panel *panel, const madpo__product *p,
+                                  int64_t compute_units)
+{
+    panel_plan plan = {.pack_a = panel_packs_a(panel, p), .pack_b = panel_packs_b(panel, p)};
+
+    plan.floats_a = panel_count(p->M, panel->mr) * panel->mr * p->K;
+    plan.floats_b = madpo__panel_packed_floats(panel, p);
+    plan.items_a = p->stride_a ? p->batch : 1;
+    plan.items_b = p->stride_b ? p->batch : 1;
+    panel_cut(&plan, panel, p, compute_units);
+    return plan;
+}
+
+static int64_t panel_round(int64_t floats)
+{
+    return panel_count(floats, ALIGN) * ALIGN;
+}
+
+/* At least what any product of these or smaller sizes packs: whether an operand is badly placed
+ * depends on its exact width, and callers reserve by their largest shape. */
+int64_t madpo__panel_workspace(const madpo__panel *panel, const madpo__product *p)
+{
+    const panel_plan plan = panel_make_plan(panel, p, 1);
+    const bool may_a = p->N >= WORTH_PACK && (p->ta || p->M >= 4 * panel->mr);
+    const bool may_b = p->tb || p->M >= WORTH_PACK;
+
+    return panel_round(plan.items_a * (may_a ? plan.floats_a : panel->mr * p->K)) +
+           panel_round(plan.items_b * (may_b ? plan.floats_b : 2 * panel->vw * p->K));
+}
+
+int64_t madpo__panel_packed_floats(const madpo__panel *panel, const madpo__product *p)
+{
+    return panel_count(p->N, 2 * panel->vw) * 2 * panel->vw * p->K;
+}
+
+/* ---- launches ---- */
+
+/* One operand as the kernels take it. */
+typedef struct panel_operand {
+    madpo_tensor t;
+    int64_t k, panel, stride; /* elements between k's (by row: rows), panels, batch items */
+    bool shift;               /* plain: the last panel is shifted inside */
+} panel_operand;
+
+typedef struct panel_source {
+    madpo_tensor t;
+    int64_t ld, stride, n, items;
+    bool by_row;
+} panel_source;
+
+static madpo_status panel_pack(madpo_device *dev, const madpo__panel *panel, const char *entry,
+                               int64_t per, madpo_tensor out, const panel_source *x, int64_t K,
+                               madpo_error *err)
+{
+    const int64_t groups[3] = {panel_count(x->n, per), panel_count(K, PIECE), x->items};
+    const int64_t local[3] = {1, 1, 1};
+    madpo_launch l;
+
+    madpo_launch_begin(&l, dev, "matmul", entry, panel->defines);
+    madpo_arg_tensor(&l, out);
+    madpo_arg_tensor(&l, x->t);
+    madpo_arg_i64(&l, x->ld);
+    madpo_arg_i64(&l, x->stride);
+    madpo_arg_i32(&l, x->by_row);
+    madpo_arg_i64(&l, x->n);
+    madpo_arg_i64(&l, K);
+    madpo_arg_i64(&l, PIECE);
+    return madpo_launch_grid(&l, 3, groups, local, err);
+}
+
+madpo_status madpo__panel_pack(madpo_device *dev, const madpo__panel *panel, const madpo__product *p,
+                               madpo_tensor packed, madpo_tensor B, madpo_error *err)
+{
+    const panel_source x = {B, p->ldb, 0, p->N, 1, p->tb};
+
+    return panel_pack(dev, panel, "matmul_pack_b", 2 * panel->vw, packed, &x, p->K, err);
+}
+
+static madpo_status panel_operand_a(madpo_device *dev, const madpo__panel *panel,
+                                    const madpo__product *p, const panel_plan *plan,
+                                    panel_operand *a, madpo_tensor *workspace, madpo_error *err)
+{
+    const panel_source x = {a->t, p->lda, p->stride_a, p->M, plan->items_a, !p->ta};
+    const int64_t floats = plan->items_a * plan->floats_a;
+
+    *a = (panel_operand){a->t, p->lda, panel->mr, p->stride_a, p->ta};
+    if (!plan->pack_a)
+        return MADPO_OK;
+    *a = (panel_operand){madpo_tensor_slice(*workspace, 0, floats), panel->mr, p->K * panel->mr,
+                         p->stride_a ? plan->floats_a : 0, false};
+    *workspace = madpo_tensor_slice(*workspace, panel_round(floats),
+                                    workspace->n - panel_round(floats));
+    return panel_pack(dev, panel, "matmul_pack_a", panel->mr, a->t, &x, p->K, err);
+}
+
+static madpo_status panel_operand_b(madpo_device *dev, const madpo__panel *panel,
+                                    const madpo__product *p, const panel_plan *plan,
+                                    panel_operand *b, bool packed, madpo_tensor *workspace,
+                                    madpo_error *err)
+{
+    const panel_source x = {b->t, p->ldb, p->stride_b, p->N, plan->items_b, p->tb};
+    const int64_t nr = 2 * panel->vw;
+    madpo_tensor t = b->t;
+
+    *b = (panel_operand){t, p->ldb, nr, p->stride_b, true};
+    if (!packed && !plan->pack_b)
+        return MADPO_OK;
+    if (!packed)
+        t = madpo_tensor_slice(*workspace, 0, plan->items_b * plan->floats_b);
+    *b = (panel_operand){t, nr, p->K * nr, p->stride_b ? plan->floats_b : 0, false};
+    return packed ? MADPO_OK : panel_pack(dev, panel, "matmul_pack_b", nr, t, &x, p->K, err);
+}
+
+static madpo_status panel_multiply(madpo_device *dev, const madpo__panel *panel,
+                                   const madpo__product *p, const panel_plan *plan, madpo_tensor C,
+                                   const panel_operand *a, const panel_operand *b, madpo_error *err)
+{
+    const bool by_col = plan->pack_a || p->ta;
+    const int64_t local[3] = {1, 1, 1};
+    madpo_launch l;
+
+    madpo_launch_begin(&l, dev, "matmul", by_col ? "matmul_by_col" : "matmul_by_row", panel->defines);
+    madpo_arg_tensor(&l, C);
+    madpo_arg_i64(&l, p->ldc);
+    madpo_arg_i64(&l, p->stride_c);
+    madpo_arg_tensor(&l, a->t);
+    madpo_arg_i64(&l, a->k);
+    if (by_col) {
+        madpo_arg_i64(&l, a->panel);
+        madpo_arg_i32(&l, a->shift);
+    }
+    madpo_arg_i64(&l, a->stride);
+    madpo_arg_tensor(&l, b->t);
+    madpo_arg_i64(&l, b->k);
+    madpo_arg_i64(&l, b->panel);
+    madpo_arg_i32(&l, b->shift);
+    madpo_arg_i64(&l, b->stride);
+    madpo_arg_i64(&l, p->M);
+    madpo_arg_i64(&l, p->N);
+    madpo_arg_i64(&l, p->K);
+    madpo_arg_i64(&l, plan->group_rows);
+    madpo_arg_i64(&l, plan->group_cols);
+    madpo_arg_f32(&l, p->alpha);
+    madpo_arg_i32(&l, p->accumulate);
+    return madpo_launch_grid(&l, 3, plan->groups, local, err);
+}
+
+madpo_status madpo__panel_run(madpo_device *dev, const madpo__panel *panel, const madpo__product *p,
+                              madpo_tensor C, madpo_tensor A, madpo_tensor B, bool b_packed,
+                              madpo_error *err)
+{
+    panel_plan plan = panel_make_plan(panel, p, madpo_device_get_info(dev)->compute_units);
+    panel_operand a = {.t = A}, b = {.t = B};
+    madpo_tensor workspace = {0};
+    int64_t need;
+    madpo_status st = MADPO_OK;
+
+    plan.pack_b = plan.pack_b && !b_packed;
+    need = (plan.pack_a ? panel_round(plan.items_a * plan.floats_a) : 0) +
+           (plan.pack_b ? panel_round(plan.items_b * plan.floats_b) : 0);
+    if (need)
+        st = madpo_workspace_get(&workspace, dev, need, err);
+    if (st == MADPO_OK)
+        st = panel_operand_a(dev, panel, p, &plan, &a, &workspace, err);
+    if (st == MADPO_OK)
+        st = panel_operand_b(dev, panel, p, &plan, &b, b_packed, &workspace, err);
+    if (st == MADPO_OK)
+        st = panel_multiply(dev, panel, p, &plan, C, &a, &b, err);
+    return st;
+}
