@@ -8,7 +8,7 @@
  * Shapes: ids, stream, counter [B], logits [B,V], V < 2^24.
  * Mapping: one work-group per row. Nothing is sorted: a threshold is found by bisection over the
  * order-preserving integer image of floats, at most 32 passes over the row.
- * -D WG. Local memory: 8 WG + 4 SEGMENTS + 4 bytes. Masses in fp32 by fixed trees (counts are
+ * -D WG. Local memory: 4 SEGMENTS bytes (4 WG, or 256). Masses in fp32 by fixed trees (counts are
  * exact). Deterministic, and independent of the other rows.
  */
 #include "lib/reduce.clh"
@@ -65,13 +65,13 @@ static inline float sample_value(uint key)
     return as_float(key ^ ((key >> 31) ? 0x80000000u : 0xFFFFFFFFu));
 }
 
-/* Weight (by_mass) or number of the logits in [lo, hi). */
-static float sample_between(const sample_row *row, float lo, float hi, int by_mass,
-                            __local float *s)
+/* Weight (by_mass) or number of those of the first n logits that lie in [lo, hi). */
+LOCAL_FN float sample_between(const sample_row *row, long n, float lo, float hi, int by_mass,
+                              __local float *s)
 {
     vecf sum = 0.0f;
 
-    for (long i = VEC_FIRST; i < row->V; i += VEC_STEP) {
+    for (long i = VEC_FIRST; i < n; i += VEC_STEP) {
         const vecf v = sample_load(row, i);
         const veci in = (v >= lo) & (v < hi);
         if (!ANY(in))
@@ -83,33 +83,36 @@ static float sample_between(const sample_row *row, float lo, float hi, int by_ma
 }
 
 /* The largest threshold, not below `floor_z`, such that the logits from it upwards weigh at least
- * `need`; floor_z if even that does not suffice (rounding). Bisection keeps weight(lo) >= need and
- * weight(hi) < need, and looks only at what lies between. */
-static float sample_threshold(const sample_row *row, float floor_z, float need, int by_mass,
-                              __local float *s)
+ * `need`; floor_z if even that does not suffice (rounding) or if no threshold is wanted. Bisection
+ * keeps weight(lo) >= need and weight(hi) < need, and looks only at what lies between. */
+LOCAL_FN float sample_threshold(const sample_row *row, int wanted, float floor_z, float need,
+                                int by_mass, __local float *s)
 {
-    uint lo = sample_key(floor_z), hi = sample_key(row->top) + 1u;
-    float above = 0.0f;
+    uint lo = sample_key(floor_z), hi = wanted ? sample_key(row->top) + 1u : lo;
+    /* not the value of hi: next above a top of -0 is +0, which equals it, and next above +0 comes a
+     * denormal, which a device may take for 0 */
+    float above = 0.0f, to = INFINITY;
 
-    while (hi - lo > 1u) {
+    while (hi > lo + 1u) {
         const uint mid = lo + (hi - lo) / 2u;
-        const float weight = above + sample_between(row, sample_value(mid), sample_value(hi),
-                                                    by_mass, s);
+        const float from = sample_value(mid);
+        const float weight = above + sample_between(row, row->V, from, to, by_mass, s);
         if (weight >= need) {
             lo = mid;
         } else {
             hi = mid;
+            to = from;
             above = weight;
         }
     }
     return sample_value(lo);
 }
 
-/* Masked weights of one step of a segment. */
+/* Weights of one step of a segment, 0 below floor_z (and everywhere if the row's top is NaN). */
 static inline vecf sample_kept(const sample_row *row, long i, float floor_z)
 {
     const vecf v = sample_load(row, i);
-    return v >= floor_z ? sample_weight(row, v) : (vecf)0.0f;
+    return (v >= floor_z) & (v <= row->top) ? sample_weight(row, v) : (vecf)0.0f;
 }
 
 /* Walk tokens [begin,end) from running mass `mass` to the first one that exceeds `target`; the last
@@ -138,12 +141,13 @@ static int sample_walk(const sample_row *row, long begin, long end, float floor_
     return last;
 }
 
-/* Inverse CDF in token order over the logits >= floor_z. Only one item writes *id. */
-static void sample_draw(const sample_row *row, float floor_z, float u, __local float *part,
-                        __local int *id)
+/* Inverse CDF in token order over the logits >= floor_z. The item whose segment holds the target
+ * writes *id; where nothing has weight the first item writes -1. */
+LOCAL_FN void sample_draw(const sample_row *row, float floor_z, float u, __local float *part,
+                          __global int *id)
 {
     const long length = ((row->V + SEGMENTS - 1) / SEGMENTS + VEC - 1) / VEC * VEC;
-    float total = 0.0f, before = 0.0f;
+    float total = 0.0f, mass = 0.0f, before = 0.0f;
     int segment = -1;
 
     for (int g = get_local_id(0); g < SEGMENTS; g += WG) {
@@ -156,7 +160,6 @@ static void sample_draw(const sample_row *row, float floor_z, float u, __local f
     for (int g = 0; g < SEGMENTS; g++)
         total += part[g];
     const float target = u * total;
-    float mass = 0.0f;
     for (int g = 0; g < SEGMENTS && mass <= target; g++) {
         if (part[g] > 0.0f) {
             segment = g; /* ends at the first to exceed the target, else at the last of weight */
@@ -164,32 +167,14 @@ static void sample_draw(const sample_row *row, float floor_z, float u, __local f
         }
         mass += part[g];
     }
-    if ((int)get_local_id(0) == segment % WG)
-        *id = sample_walk(row, segment * length, min((segment + 1) * length, row->V), floor_z,
-                          before, target);
-}
-
-/* Lowest id that has the largest logit. */
-static void sample_arg_max(const sample_row *row, __local int *part, __local int *id)
-{
-    const int lid = get_local_id(0);
-    int best = INT_MAX;
-
-    for (long i = lid; i < row->V && best == INT_MAX; i += WG) {
-        if (i != row->banned && row->z[i] == row->top)
-            best = (int)i;
-    }
-    part[lid] = best;
-    barrier(CLK_LOCAL_MEM_FENCE);
-    if (lid == 0) {
-        for (int k = 1; k < WG; k++)
-            best = min(best, part[k]);
-        *id = best;
-    }
+    if ((int)get_local_id(0) == max(segment, 0) % WG)
+        *id = segment < 0 ? -1
+                          : sample_walk(row, segment * length, min((segment + 1) * length, row->V),
+                                        floor_z, before, target);
 }
 
 /* Largest logit; NaN if the row has no distribution. */
-static float sample_top(const sample_row *row, __local float *s)
+LOCAL_FN float sample_top(const sample_row *row, __local float *s)
 {
     vecf top = -INFINITY;
     vecf nan_seen = 0.0f;
@@ -208,32 +193,20 @@ ROW_KERNEL void sample(TENSOR(int, ids), TENSOR(const float, logits), TENSOR(con
                        TENSOR(const int, counter), long V, float temperature, int top_k,
                        float top_p, ulong seed, int banned)
 {
-    ROW_SCRATCH(s);
-    __local float part[SEGMENTS];
-    __local int part_id[WG];
-    __local int id;
+    __local float s[SEGMENTS];
     const long b = get_group_id(0);
-    sample_row row = {TENSOR_PTR(logits) + b * V, V, banned, 0.0f, temperature};
+    const uint stream_b = TENSOR_PTR(stream)[b], counter_b = TENSOR_PTR(counter)[b];
+    const int greedy = temperature == 0.0f;
+    sample_row row = {TENSOR_PTR(logits) + b * V, V, banned, 0.0f, greedy ? 1.0f : temperature};
 
     row.top = sample_top(&row, s);
-    if (isnan(row.top)) {
-        if (get_local_id(0) == 0)
-            id = -1;
-    } else if (temperature == 0.0f) {
-        sample_arg_max(&row, part_id, &id);
-    } else {
-        const uint stream_b = TENSOR_PTR(stream)[b], counter_b = TENSOR_PTR(counter)[b];
-        const uint word = philox_block(seed, stream_b, counter_b).s0;
-        float floor_z = -INFINITY;
-        if (top_k > 0 && top_k < V)
-            floor_z = sample_threshold(&row, floor_z, (float)top_k, 0, s);
-        if (top_p < 1.0f) {
-            const float whole = sample_between(&row, floor_z, INFINITY, 1, s);
-            floor_z = sample_threshold(&row, floor_z, top_p * whole, 1, s);
-        }
-        sample_draw(&row, floor_z, rng_uniform(word), part, &id);
-    }
-    barrier(CLK_LOCAL_MEM_FENCE);
-    if (get_local_id(0) == 0)
-        TENSOR_PTR(ids)[b] = id;
+    const int some = !isnan(row.top);
+    const int by_count = some && !greedy && top_k > 0 && top_k < V;
+    const int by_mass = some && !greedy && top_p < 1.0f;
+    const float kth = sample_threshold(&row, by_count, -INFINITY, (float)top_k, 0, s);
+    const float whole = sample_between(&row, by_mass ? V : 0, kth, INFINITY, 1, s);
+    const float least = sample_threshold(&row, by_mass, kth, top_p * whole, 1, s);
+    /* greedy: only the largest stay, and u = 0 points at the first of them */
+    const float u = greedy ? 0.0f : rng_uniform(philox_block(seed, stream_b, counter_b).s0);
+    sample_draw(&row, greedy ? row.top : least, u, s, TENSOR_PTR(ids) + b);
 }

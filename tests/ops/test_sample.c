@@ -238,12 +238,12 @@ static const exact_case exact_cases[] = {
 
 static void check_exact(op_test *T, const exact_case *e)
 {
-    const int64_t B = 24, V = 6;
+    const int64_t B = 64, V = 6;
     const madpo_ref_sample_options o = in_double(&e->o);
     sample_ctx c = {.B = B, .V = V, .o = e->o};
-    float rows[24 * 6];
+    float rows[64 * 6];
     uint32_t seen = 0;
-    int32_t want[24];
+    int32_t want[64];
 
     op_case(T, "sample %s", e->what);
     for (int64_t i = 0; i < B * V; i++)
@@ -261,7 +261,7 @@ static void check_exact(op_test *T, const exact_case *e)
         seen |= id >= 0 ? 1u << id : 0;
     }
     if (seen != e->allowed)
-        op_fail(T, "24 draws saw the set %x of %x", (unsigned)seen, (unsigned)e->allowed);
+        op_fail(T, "64 draws saw the set %x of %x", (unsigned)seen, (unsigned)e->allowed);
 }
 
 static void test_exact(void **state)
