@@ -1,7 +1,12 @@
 /* madpo synth: generated data as a file. */
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/error.h"
+#include "base/file.h"
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "data/synth.h"
@@ -36,16 +41,57 @@ const madpo_cli_command madpo__command_synth = {
     .run = synth_run,
 };
 
+/* Copy a file to standard output. Write errors show at the program's end. */
+static madpo_status synth_copy_out(const char *path, madpo_error *err)
+{
+    char *text;
+    size_t n;
+    madpo_status st = madpo_file_read(&text, &n, path, err);
+
+    if (st == MADPO_OK)
+        fwrite(text, 1, n, stdout);
+    free(text);
+    return st;
+}
+
+/* Reviews are saved to a file that takes its name only when it is whole; a stream has no such name,
+ * so a temporary file stands in for it. */
+static madpo_status synth_save_out(const madpo_reviews *reviews, madpo_error *err)
+{
+    const char *folder = getenv("TMPDIR");
+    char *path = NULL;
+    madpo_status st =
+        madpo_path_join(&path, folder && *folder ? folder : "/tmp", "madpo-synth.XXXXXX", err);
+    int fd = st == MADPO_OK ? mkstemp(path) : -1;
+
+    if (st == MADPO_OK && fd < 0)
+        st = madpo_error_errno(err, MADPO_ERR_IO, errno,
+                               "cannot write %s (TMPDIR names another folder)", path);
+    if (fd >= 0) {
+        close(fd);
+        st = madpo_reviews_save(reviews, path, err);
+        if (st == MADPO_OK)
+            st = synth_copy_out(path, err);
+        unlink(path);
+    }
+    free(path);
+    return st;
+}
+
 static int synth_write(const synth_options *options)
 {
     madpo_reviews reviews = {0};
     madpo_error err = MADPO_ERROR_INIT;
-    const char *out = strcmp(options->out, "-") == 0 ? "/dev/stdout" : options->out;
+    /* saving renames a new file into place: into that of a link's target, not of the link */
+    char *target = realpath(options->out, NULL);
     madpo_status st =
         madpo_synth_reviews(&reviews, (uint64_t)options->seed, (size_t)options->n, &err);
 
-    if (st == MADPO_OK)
-        st = madpo_reviews_save(&reviews, out, &err);
+    if (st == MADPO_OK && strcmp(options->out, "-") == 0)
+        st = synth_save_out(&reviews, &err);
+    else if (st == MADPO_OK)
+        st = madpo_reviews_save(&reviews, target ? target : options->out, &err);
+    free(target);
     madpo_reviews_dispose(&reviews);
     return st == MADPO_OK ? MADPO_EXIT_DONE : madpo__cli_fail(&err);
 }

@@ -80,6 +80,18 @@ madpo_status madpo__manifest_save(const char *dir, const madpo_run_manifest *man
 
 /* ---- comparison ---- */
 
+madpo_status madpo__run_json_load(json_t **out, const char *path, madpo_error *err)
+{
+    madpo_error bad = MADPO_ERROR_INIT;
+    char text[MADPO_ERROR_FILE + MADPO_ERROR_MESSAGE];
+    madpo_status st = madpo_json_load(out, path, &bad);
+
+    if (st == MADPO_OK || st == MADPO_ERR_NOMEM)
+        return st == MADPO_OK ? st : madpo_error_set(err, st, "%s", bad.message);
+    return madpo_error_set(err, st, "%s; restore the file, or start a new run with another --run",
+                           madpo_error_format(&bad, text, sizeof text));
+}
+
 /* *text = *text + separator + addition; addition may be NULL. */
 static madpo_status manifest_add(char **text, const char *addition, const char *separator,
                                  madpo_error *err)
@@ -201,7 +213,7 @@ madpo_status madpo__manifest_compare(const char *dir, const madpo_run_manifest *
                              "%s holds no run to resume; leave out --resume to start one", dir);
         goto done;
     }
-    st = madpo_json_load(&was, path, err);
+    st = madpo__run_json_load(&was, path, err);
     if (st == MADPO_OK && json_integer_value(json_object_get(was, "v")) != MADPO_RUN_FORMAT)
         st = madpo_error_set(
             err, MADPO_ERR_UNSUPPORTED,

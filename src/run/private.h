@@ -19,6 +19,10 @@ struct madpo_run {
     double progress_at;      /* monotonic seconds of the last progress shown */
 };
 
+/* Read one of the run's own JSON files; what is wrong with it comes with the remedy. */
+madpo_status madpo__run_json_load(json_t **out, const char *path,
+                                  madpo_error *err) MADPO_MUST_CHECK;
+
 /* run.json: written on creation; compared on resume. Differences that do not forbid going on
  * (device, driver, version, stages, other settings) come back as lines of text in *notes (owned by
  * the caller, may be NULL). */

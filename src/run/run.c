@@ -208,7 +208,7 @@ static madpo_status run_load_state(madpo_run *run, madpo_error *err)
     if (!path)
         return madpo_error_set(err, MADPO_ERR_NOMEM, "file name in %s", run->dir);
     if (madpo_file_exists(path)) {
-        st = madpo_json_load(&run->state, path, err);
+        st = madpo__run_json_load(&run->state, path, err);
         if (st == MADPO_OK && !json_is_array(json_object_get(run->state, "done")))
             st =
                 madpo_error_set(err, MADPO_ERR_DATA,

@@ -16,5 +16,12 @@ expect 0 "$MADPO" synth reviews --n 50 --seed 3 --out b.csv
 cmp -s b.csv <(head -c "$(wc -c <b.csv)" a.csv) || fail "50 reviews are not the first of 200"
 expect 0 "$MADPO" synth reviews --n 50 --seed 3 --out -
 same_file out b.csv
+"$MADPO" synth reviews --n 50 --seed 3 --out - | cmp -s b.csv || fail "reviews through a pipe"
+say "a link stays a link"
+touch target.csv
+ln -s target.csv link.csv
+expect 0 "$MADPO" synth reviews --n 50 --seed 3 --out link.csv
+[ -L link.csv ] || fail "the link was replaced"
+same_file target.csv b.csv
 expect 1 "$MADPO" synth reviews --n 5 --out none/x.csv
 one_error 'none/x.csv|none'

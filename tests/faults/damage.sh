@@ -31,4 +31,4 @@ ended r2 failed
 say "a damaged manifest"
 printf '{"v":1,' >r/run.json
 expect 1 "$MADPO" train "$tiny" "${longer[@]}" --run r --resume
-one_error 'r/run.json:1' 'damaged|expected|invalid|end of file' '--run'
+one_error 'r/run.json:1:7: invalid JSON' 'restore the file' '--run'

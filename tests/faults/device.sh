@@ -24,7 +24,7 @@ say "too little for the later stages: what the earlier ones made stays"
 expect 0 "$MADPO" train "$tiny" --run r --quiet --set run.stages=sft
 cp r/models/sft/model.safetensors before
 expect 1 "$MADPO" train "$tiny" --run r --resume --set run.stages=sft,generate --set device.memory_mb=1 \
-    --set generate.batch=4096
+    --set generate.prompts=400 --set generate.batch=400
 one_error 'memory' 'lower'
 ended r failed
 same_file before r/models/sft/model.safetensors

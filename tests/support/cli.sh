@@ -78,7 +78,7 @@ signal_in_stage() { # signal_in_stage SIGNAL STAGE train-arguments...
         done
         cat
     } <"$work/pipe" >"$work/out"
-    wait "$pid" || code=$?
+    { wait "$pid" || code=$?; } 2>/dev/null # without the shell's remark on a killed job
     rm "$work/pipe"
 }
 
