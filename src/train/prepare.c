@@ -135,11 +135,9 @@ static madpo_status make_scorer(madpo_source *source, madpo_stage_context *ctx, 
     if (st != MADPO_OK)
         return st;
     hits = scorer_hits(source);
-    madpo_run_message(
-        ctx->run,
-        "prepare: ground-truth scorer: held-out accuracy %.4f on %zu reviews (%zu of %zu on "
-        "the held-out split)",
-        report.accuracy, report.n_held_out, hits, n_held_out);
+    madpo_run_message(ctx->run,
+                      "prepare: ground-truth scorer: accuracy %.4f on %zu held-out reviews",
+                      (double)hits / (double)n_held_out, n_held_out);
     st = madpo_stage_event(ctx, "eval",
                            json_pack("{s:s,s:s,s:s,s:I,s:o,s:o,s:o}", "stage", stage_name, "who",
                                      "scorer", "metric", "accuracy", "n", (json_int_t)n_held_out,

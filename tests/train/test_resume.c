@@ -153,9 +153,9 @@ static void test_mismatch(void **state)
     static const struct {
         const char *settings[2];
         const char *told;
-    } others[] = {{{"policy.beta=0.2", NULL}, "objective"},
-                  {{"model.hidden=64", NULL}, "model"},
-                  {{"data.synthetic=170", NULL}, "data"}};
+    } others[] = {{{"policy.beta=0.2", NULL}, "policy.beta was 0.1, now 0.2"},
+                  {{"model.hidden=64", NULL}, "model.hidden was 32, now 64"},
+                  {{"data.synthetic=170", NULL}, "data.synthetic was 160, now 170"}};
     const fixture *f = *state;
 
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
