@@ -202,6 +202,7 @@ static void synth_end_sentence(synth_writer *w)
     }
     if (w->sentence.n && s[w->sentence.n - 1] != '?')
         madpo_strbuf_append_char(&w->review, '.');
+    w->review.failed |= w->sentence.failed; /* a reset forgets it */
     madpo_strbuf_reset(&w->sentence);
 }
 
@@ -332,8 +333,7 @@ static madpo_status synth_review(synth_writer *w, madpo_reviews *out, uint64_t s
     synth_bind(w);
     do {
         synth_draft(w, positive);
-        if (madpo_strbuf_check(&w->review, err) != MADPO_OK ||
-            madpo_strbuf_check(&w->sentence, err) != MADPO_OK)
+        if (madpo_strbuf_check(&w->review, err) != MADPO_OK)
             return MADPO_ERR_NOMEM;
         words = synth_count_words(w->review.s);
     } while ((words < MIN_WORDS || words > MAX_WORDS) && ++tries < MAX_TRIES);

@@ -201,6 +201,7 @@ static madpo_status load_merge(const load_context *c, const json_t *merge, size_
     size_t n_a, n_b;
     int32_t left, right, result;
     char *product;
+    madpo_status st;
 
     if (!load_merge_halves(merge, &a, &n_a, &b, &n_b))
         return madpo_error_set_at(c->err, MADPO_ERR_DATA, c->path, 0, 0,
@@ -213,17 +214,19 @@ static madpo_status load_merge(const load_context *c, const json_t *merge, size_
     left = madpo__tokenizer_find(c->tok, a, n_a);
     right = madpo__tokenizer_find(c->tok, b, n_b);
     result = madpo__tokenizer_find(c->tok, product, n_a + n_b);
-    free(product);
     if (left < 0 || right < 0 || result < 0)
-        return madpo_error_set_at(c->err, MADPO_ERR_DATA, c->path, 0, 0,
-                                  "merge %zu: \"%.*s\" is not in the vocabulary", number,
-                                  (int)(left < 0    ? n_a
-                                        : right < 0 ? n_b
-                                                    : n_a + n_b),
-                                  left < 0    ? a
-                                  : right < 0 ? b
-                                              : a);
-    return madpo__tokenizer_put_merge(c->tok, left, right, result, c->err);
+        st = madpo_error_set_at(c->err, MADPO_ERR_DATA, c->path, 0, 0,
+                                "merge %zu: \"%.*s\" is not in the vocabulary", number,
+                                (int)(left < 0    ? n_a
+                                      : right < 0 ? n_b
+                                                  : n_a + n_b),
+                                left < 0    ? a
+                                : right < 0 ? b
+                                            : product);
+    else
+        st = madpo__tokenizer_put_merge(c->tok, left, right, result, c->err);
+    free(product);
+    return st;
 }
 
 static madpo_status load_merges(const load_context *c, const json_t *merges)
