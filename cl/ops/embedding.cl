@@ -10,13 +10,14 @@
 #include "lib/vec.clh"
 
 ROW_KERNEL void embedding_fwd(TENSOR(float, x), TENSOR(const int, ids), TENSOR(const float, E),
-                              float scale, long V, long C)
+                              float scale, int V, long C)
 {
     const long t = get_group_id(0);
-    const long id = TENSOR_PTR(ids)[t];
+    /* an int: Mesa 22.3 (rusticl) folds the two comparisons wrongly for an int widened to long */
+    const int id = TENSOR_PTR(ids)[t];
     const bool valid = id >= 0 && id < V;
     __global float *x = TENSOR_PTR(x) + t * C;
-    __global const float *e = TENSOR_PTR(E) + (valid ? id * C : 0);
+    __global const float *e = TENSOR_PTR(E) + (valid ? (long)id * C : 0);
     const float factor = valid ? scale : NAN;
 
     for (long i = VEC_FIRST; i < C; i += VEC_STEP)

@@ -6,6 +6,8 @@
  * Shapes: all [n] (n = T F). y may be a or b; when overwriting, da may be a and db may be b.
  * Mapping: one work-group per `block` contiguous elements, items stride through it (vec.clh).
  * -D WG, GELU_TANH (0 SiLU, 1 tanh-GELU). Local memory: none. fp32, no accumulation. Deterministic.
+ * offline: -DGELU_TANH=0
+ * offline: -DGELU_TANH=1
  */
 #include "lib/vec.clh"
 

@@ -11,11 +11,12 @@ ROW_KERNEL void kv_cache_store(TENSOR(float, cache), TENSOR(const float, x),
                                TENSOR(const int, pos), long slots, long P, long C)
 {
     const long t = get_group_id(0);
-    const long s = TENSOR_PTR(slot)[t], p = TENSOR_PTR(pos)[t];
+    /* ints: Mesa 22.3 (rusticl) folds the comparisons below wrongly for ints widened to long */
+    const int s = TENSOR_PTR(slot)[t], p = TENSOR_PTR(pos)[t];
 
     if (s < 0 || s >= slots || p < 0 || p >= P)
         return;
-    __global float *to = TENSOR_PTR(cache) + (s * P + p) * C;
+    __global float *to = TENSOR_PTR(cache) + ((long)s * P + p) * C;
     __global const float *from = TENSOR_PTR(x) + TENSOR_PTR(token)[t] * C;
     for (long i = VEC_FIRST; i < C; i += VEC_STEP)
         vec_store(vec_load(from + i, C - i), to + i, C - i);

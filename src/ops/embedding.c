@@ -14,7 +14,7 @@ madpo_status madpo_embedding_fwd(madpo_device *dev, madpo_tensor x, madpo_tensor
     MADPO_ARG_I32(&l, ids, T, 1);
     MADPO_ARG_F32(&l, E, T > 0, C);
     madpo_arg_f32(&l, scale);
-    madpo_arg_i64(&l, C > 0 ? E.n / C : 0);
+    madpo_arg_i32(&l, (int32_t)(C > 0 && E.n / C < INT32_MAX ? E.n / C : INT32_MAX));
     madpo_arg_i64(&l, C);
     return madpo_launch_rows(&l, T, err);
 }

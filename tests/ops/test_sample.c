@@ -154,7 +154,7 @@ static const frequency_case frequency_cases[] = {
 static void check_frequencies(op_test *T, const frequency_case *f)
 {
     static const float z[10] = {0.5f, 1.5f, -1, 0.25f, 1, 1, -3, -INFINITY, 0, 0.75f};
-    const int64_t V = 10, B = 20000;
+    const int64_t V = 10, B = 5000;
     const madpo_ref_sample_options o = in_double(&f->o);
     sample_ctx c = {.B = B, .V = V, .o = f->o};
     double p[10], chi2 = 0;
@@ -194,7 +194,7 @@ static void test_frequencies(void **state)
     op_test *T = *state;
 
     for (size_t i = 0; i < sizeof frequency_cases / sizeof frequency_cases[0]; i++) {
-        if (!op_too_large(T, 20000 * 10))
+        if (!op_too_large(T, 5000 * 10))
             check_frequencies(T, &frequency_cases[i]);
     }
 }
