@@ -112,7 +112,7 @@ LOCAL_FN float sample_threshold(const sample_row *row, int wanted, float floor_z
 static inline vecf sample_kept(const sample_row *row, long i, float floor_z)
 {
     const vecf v = sample_load(row, i);
-    return (v >= floor_z) & (v <= row->top) ? sample_weight(row, v) : (vecf)0.0f;
+    return ((v >= floor_z) & (v <= row->top)) ? sample_weight(row, v) : (vecf)0.0f;
 }
 
 /* Walk tokens [begin,end) from running mass `mass` to the first one that exceeds `target`; the last
