@@ -307,6 +307,8 @@ static madpo_status trainer_run_stages(madpo_trainer *t, madpo_error *err)
 
     madpo_run_message(t->run, "device: %s (%s, driver %s)", info->name, info->platform,
                       info->driver);
+    if (madpo_device_cache_note(t->dev))
+        madpo_run_message(t->run, "device: %s", madpo_device_cache_note(t->dev));
     madpo_run_message(t->run, "run: %s", t->dir);
     st = madpo_source_prepare(&t->source, &ctx, err);
     if (st == MADPO_OK)
