@@ -252,22 +252,17 @@ static madpo_status pairs_read(pairs_reader *r, const char *text, size_t n, bool
         "line");
 }
 
-madpo_status madpo_pairs_load(madpo_pairs **out, const char *path, bool skip_bad, size_t *skipped,
-                              madpo_error *err)
+madpo_status madpo_pairs_parse(madpo_pairs **out, const char *text, size_t n, const char *name,
+                               bool skip_bad, size_t *skipped, madpo_error *err)
 {
     madpo_error local = MADPO_ERROR_INIT;
-    pairs_reader r = {NULL, path, 0, err ? err : &local};
-    size_t n_skipped = 0, n;
-    char *text = NULL;
-    madpo_status st;
+    pairs_reader r = {NULL, name, 0, err ? err : &local};
+    size_t n_skipped = 0;
+    madpo_status st = madpo_pairs_new(&r.pairs, r.err);
 
     *out = NULL;
-    st = madpo_pairs_new(&r.pairs, r.err);
-    if (st == MADPO_OK)
-        st = madpo_file_read(&text, &n, path, r.err);
     if (st == MADPO_OK)
         st = pairs_read(&r, text, n, skip_bad, &n_skipped);
-    free(text);
     if (skipped)
         *skipped = n_skipped;
     if (st == MADPO_OK) {
@@ -275,6 +270,23 @@ madpo_status madpo_pairs_load(madpo_pairs **out, const char *path, bool skip_bad
         r.pairs = NULL; /* moved to the caller */
     }
     madpo_pairs_free(r.pairs);
+    return st;
+}
+
+madpo_status madpo_pairs_load(madpo_pairs **out, const char *path, bool skip_bad, size_t *skipped,
+                              madpo_error *err)
+{
+    char *text = NULL;
+    size_t n;
+    madpo_status st;
+
+    *out = NULL;
+    if (skipped)
+        *skipped = 0;
+    st = madpo_file_read(&text, &n, path, err);
+    if (st == MADPO_OK)
+        st = madpo_pairs_parse(out, text, n, path, skip_bad, skipped, err);
+    free(text);
     return st;
 }
 

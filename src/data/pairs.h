@@ -1,8 +1,11 @@
 #ifndef MADPO_DATA_PAIRS_H
 #define MADPO_DATA_PAIRS_H
-/* Inside view of madpo/pairs.h: writing. */
+/* Inside view of madpo/pairs.h: text in memory, writing, the digest. */
 #include "madpo/pairs.h"
 
+/* As madpo_pairs_load, from text [n bytes] that came from `name`. */
+madpo_status madpo_pairs_parse(madpo_pairs **out, const char *text, size_t n, const char *name,
+                               bool skip_bad, size_t *skipped, madpo_error *err) MADPO_MUST_CHECK;
 /* One pair as one JSON line with newline, every known field (owned by the caller, free()). Bytes
  * that are not UTF-8 become U+FFFD, as JSON demands: sampled text should go through
  * madpo_utf8_sanitize (text/utf8.h) first, so that memory and file agree. */

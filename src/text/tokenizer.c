@@ -326,6 +326,24 @@ static bool tokenizer_index_added(madpo_tokenizer *tok)
     return true;
 }
 
+/* A token that merges make stands for the bytes merged; as an added token it stands for its content
+ * as written. Where the two differ ("\u0120the" added), decoding could not tell which it was. */
+static madpo_status tokenizer_check_added(const madpo_tokenizer *tok, madpo_error *err)
+{
+    for (size_t i = 0; i < tok->n_merges; i++) {
+        const madpo_token *t = &tok->token[tok->merge[i].result];
+        const madpo_token *left = &tok->token[tok->merge[i].left];
+
+        if (t->added && t->n_bytes != left->n_bytes + tok->token[tok->merge[i].right].n_bytes)
+            return madpo_error_set(
+                err, MADPO_ERR_UNSUPPORTED,
+                "added token \"%.60s\" is also made by merges, from other bytes; "
+                "remove it from added_tokens",
+                tok->pool + t->content);
+    }
+    return MADPO_OK;
+}
+
 madpo_status madpo__tokenizer_freeze(madpo_tokenizer *tok, madpo_error *err)
 {
     for (int b = 0; b < 256; b++) {
@@ -339,6 +357,8 @@ madpo_status madpo__tokenizer_freeze(madpo_tokenizer *tok, madpo_error *err)
                                    "needs all 256",
                                    b);
     }
+    if (tokenizer_check_added(tok, err) != MADPO_OK)
+        return MADPO_ERR_UNSUPPORTED;
     if (!tokenizer_index_added(tok))
         return madpo_error_set(err, MADPO_ERR_NOMEM, "no memory for a tokenizer's tables");
     return madpo__tokenizer_index_merges(tok, err);

@@ -89,6 +89,10 @@ madpo_status madpo__tokenizer_index_merges(madpo_tokenizer *tok, madpo_error *er
 /* Build the tables for encoding, that one included. A byte without a token is
  * MADPO_ERR_UNSUPPORTED: the round trip would lose it. */
 madpo_status madpo__tokenizer_freeze(madpo_tokenizer *tok, madpo_error *err) MADPO_MUST_CHECK;
+/* Read a tokenizer.json from text [n bytes and a terminator, from malloc], which is taken in any
+ * case; `name` says where it came from. No roles yet. err must not be NULL. */
+madpo_status madpo__tokenizer_parse(madpo_tokenizer **out, char *text, size_t n, const char *name,
+                                    madpo_error *err) MADPO_MUST_CHECK;
 /* Set the roles that are still -1 by the usual names ("<bos>", "<s>", "<|endoftext|>") among
  * the added tokens. `roles` is a mask of MADPO__ROLE_*. */
 enum { MADPO__ROLE_BOS = 1, MADPO__ROLE_EOS = 2, MADPO__ROLE_PAD = 4 };

@@ -391,29 +391,57 @@ static madpo_status load_roles(const load_context *c)
     return st;
 }
 
+/* Everything that stands in the text itself; c->err is there. */
+static madpo_status load_text(load_context *c, size_t n)
+{
+    json_t *root = NULL;
+    madpo_status st = madpo_json_parse(&root, c->tok->json, n, c->path, 1, c->err);
+
+    if (st == MADPO_OK)
+        st = load_root(c, root);
+    json_decref(root);
+    return st;
+}
+
+madpo_status madpo__tokenizer_parse(madpo_tokenizer **out, char *text, size_t n, const char *name,
+                                    madpo_error *err)
+{
+    load_context c = {NULL, name, 0, err};
+    madpo_status st = madpo__tokenizer_new(&c.tok, err);
+
+    *out = NULL;
+    if (st != MADPO_OK) {
+        free(text);
+        return st;
+    }
+    c.tok->json = text;
+    st = load_text(&c, n);
+    if (st == MADPO_OK) {
+        *out = c.tok;
+        return st;
+    }
+    madpo_tokenizer_free(c.tok);
+    return st;
+}
+
 madpo_status madpo_tokenizer_load(madpo_tokenizer **out, const char *path, madpo_error *err)
 {
-    load_context c = {NULL, path, 0, err};
     madpo_error local = MADPO_ERROR_INIT;
-    json_t *root = NULL;
+    load_context c = {NULL, path, 0, err ? err : &local}; /* context is put in front of messages */
+    char *text = NULL;
     size_t n;
     madpo_status st;
 
     *out = NULL;
-    if (!err)
-        c.err = &local; /* context is put in front of messages here */
-    st = madpo__tokenizer_new(&c.tok, c.err);
+    st = madpo_file_read(&text, &n, path, c.err);
+    if (st == MADPO_OK && !n) {
+        free(text);
+        return load_wrong(&c, "is empty; a tokenizer.json is expected");
+    }
     if (st == MADPO_OK)
-        st = madpo_file_read(&c.tok->json, &n, path, c.err);
-    if (st == MADPO_OK && !n)
-        st = load_wrong(&c, "is empty; a tokenizer.json is expected");
-    if (st == MADPO_OK)
-        st = madpo_json_parse(&root, c.tok->json, n, path, 1, c.err);
-    if (st == MADPO_OK)
-        st = load_root(&c, root);
+        st = madpo__tokenizer_parse(&c.tok, text, n, path, c.err);
     if (st == MADPO_OK)
         st = load_roles(&c);
-    json_decref(root);
     if (st == MADPO_OK) {
         *out = c.tok;
         c.tok = NULL; /* moved to the caller */

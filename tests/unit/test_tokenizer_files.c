@@ -215,6 +215,28 @@ static void test_load_refusals(void **state)
     }
 }
 
+/* " film" as a merged token and as an added one, which would be text with U+0120 in it. */
+static void test_added_and_merged(void **state)
+{
+    json_t *root = saved();
+    int id = madpo_tokenizer_id(english, "\xC4\xA0"
+                                         "film");
+    madpo_error err = MADPO_ERROR_INIT;
+    const char *path;
+
+    (void)state;
+    assert_true(id > 0);
+    json_object_set_new(root, "added_tokens",
+                        json_pack("[{s:i,s:s}]", "id", id, "content",
+                                  "\xC4\xA0"
+                                  "film"));
+    assert_int_equal(load_value(root, &path, &err), MADPO_ERR_UNSUPPORTED);
+    assert_non_null(strstr(err.message, "added token \"\xC4\xA0"
+                                        "film\" is also made by merges, from "
+                                        "other bytes; remove it from added_tokens"));
+    json_decref(root);
+}
+
 static void test_missing_byte(void **state)
 {
     json_t *root = saved(), *model = json_object_get(root, "model");
@@ -333,8 +355,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_save_and_load), cmocka_unit_test(test_load_refusals),
-        cmocka_unit_test(test_missing_byte),  cmocka_unit_test(test_bad_files),
-        cmocka_unit_test(test_roles),         cmocka_unit_test(test_gpt2),
+        cmocka_unit_test(test_missing_byte),  cmocka_unit_test(test_added_and_merged),
+        cmocka_unit_test(test_bad_files),     cmocka_unit_test(test_roles),
+        cmocka_unit_test(test_gpt2),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
