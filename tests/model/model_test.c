@@ -9,11 +9,13 @@ madpo_device *model_device(uint64_t memory_limit_bytes)
 {
     madpo_device_options o;
     madpo_device *dev;
-    const char *select = getenv("MADPO_TEST_DEVICE");
+    const char *select = getenv("MADPO_TEST_DEVICE"), *width = getenv("MADPO_TEST_WG");
 
     madpo_device_options_defaults(&o);
     if (select)
         o.select = select;
+    if (width)
+        o.work_group = atoi(width);
     o.memory_limit_bytes = memory_limit_bytes;
     MODEL_OK(madpo_device_open(&dev, &o, err));
     return dev;

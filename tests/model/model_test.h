@@ -21,7 +21,8 @@
             fail_msg("%s: %s", #call, model_err.message);                                          \
     } while (0)
 
-/* cmocka group fixtures; *state is the madpo_device. MADPO_TEST_DEVICE selects it. */
+/* cmocka group fixtures; *state is the madpo_device. MADPO_TEST_DEVICE selects it,
+ * MADPO_TEST_WG its work-group width. */
 int model_setup(void **state);
 int model_teardown(void **state);
 madpo_device *model_device(uint64_t memory_limit_bytes);
