@@ -107,11 +107,17 @@ static madpo_status examples_prompt(examples_maker *m, const madpo_pair *pair, i
 static madpo_status examples_branch(examples_maker *m, const char *text, size_t bytes, int32_t room,
                                     int32_t *n, bool *cut)
 {
-    int32_t eos = m->o->add_eos ? madpo_tokenizer_eos(m->tok) : -1;
+    const bool wanted = m->o->add_eos || m->o->end_with_eos;
+    int32_t eos = wanted ? madpo_tokenizer_eos(m->tok) : -1;
     madpo_status st = examples_encode(m, text, bytes, n);
 
     if (st != MADPO_OK)
         return st;
+    if (m->o->end_with_eos && eos >= 0 && *n + 1 > room) {
+        *cut = true; /* make room for it */
+        m->ids.n -= (size_t)(*n + 1 - room);
+        *n = room - 1;
+    }
     if (*n + (eos >= 0) > room) {
         *cut = true;
         m->ids.n -= *n > room ? (size_t)(*n - room) : 0;

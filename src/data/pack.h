@@ -30,6 +30,7 @@ typedef struct madpo_tokenize_options {
                            truncate */
     int32_t max_tokens; /* prompt + longest branch; branches are cut at the end */
     bool add_eos;       /* append eos to branches that were not cut */
+    bool end_with_eos;  /* end every branch with eos, a cut one too: what a reward head pools at */
     bool truncate_prompt; /* keep the prompt's last max_prompt - 1 tokens after bos */
 } madpo_tokenize_options;
 

@@ -29,11 +29,13 @@ static madpo_status pairset_read(madpo_pairset *set, madpo_stage_context *ctx, c
 }
 
 static madpo_status pairset_tokenize(madpo_pairset *set, madpo_stage_context *ctx,
-                                     const char *stage, madpo_error *err)
+                                     const char *stage, bool pooled, madpo_error *err)
 {
     madpo_tokenize_options options = madpo_stage_tokenize_options(ctx);
-    madpo_status st = madpo_examples_from_pairs(&set->all, set->pairs, ctx->tok, &options, err);
+    madpo_status st;
 
+    options.end_with_eos = pooled;
+    st = madpo_examples_from_pairs(&set->all, set->pairs, ctx->tok, &options, err);
     if (st != MADPO_OK)
         return st;
     if (set->all.n != madpo_pairs_count(set->pairs))
@@ -64,14 +66,14 @@ static madpo_status pairset_divide(madpo_pairset *set, madpo_error *err)
 }
 
 madpo_status madpo_pairset_load(madpo_pairset *out, madpo_stage_context *ctx, const char *stage,
-                                madpo_error *err)
+                                bool pooled, madpo_error *err)
 {
     madpo_status st;
 
     *out = (madpo_pairset){0};
     st = pairset_read(out, ctx, stage, err);
     if (st == MADPO_OK)
-        st = pairset_tokenize(out, ctx, stage, err);
+        st = pairset_tokenize(out, ctx, stage, pooled, err);
     if (st == MADPO_OK)
         st = pairset_divide(out, err);
     if (st != MADPO_OK)

@@ -260,6 +260,7 @@ static madpo_status judge_by_reward(evaluate *e, madpo_error *err)
     madpo_status st;
 
     options.truncate_prompt = true;
+    options.end_with_eos = true;
     st = samples_as_pairs(&pairs, e, err);
     if (st == MADPO_OK)
         st = madpo_examples_from_pairs(&examples, pairs, e->ctx->tok, &options, err);

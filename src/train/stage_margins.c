@@ -42,7 +42,7 @@ static madpo_status margins_prepare(margins *m, madpo_error *err)
     const madpo_options *o = m->ctx->options;
     const madpo_examples *lists[] = {&m->set.all};
     madpo_model_options model;
-    madpo_status st = madpo_pairset_load(&m->set, m->ctx, stage_name, err);
+    madpo_status st = madpo_pairset_load(&m->set, m->ctx, stage_name, true, err);
 
     m->weight = madpo_policy_objective_options(o).weight;
     if (st == MADPO_OK)

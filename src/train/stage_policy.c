@@ -279,7 +279,7 @@ static madpo_status policy_prepare(policy *p, madpo_error *err)
     madpo_status st = policy_objective(p, err);
 
     if (st == MADPO_OK)
-        st = madpo_pairset_load(&p->set, p->ctx, stage_name, err);
+        st = madpo_pairset_load(&p->set, p->ctx, stage_name, false, err);
     if (st == MADPO_OK)
         st = madpo_batches_limits(&p->limits, lists, 1, o->policy.o.batch, o->batch.tokens, err);
     if (st == MADPO_OK)

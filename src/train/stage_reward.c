@@ -97,7 +97,7 @@ static madpo_status reward_prepare(reward *r, madpo_error *err)
     const madpo_options *o = r->ctx->options;
     const madpo_examples *lists[] = {&r->set.all};
     madpo_model_options model;
-    madpo_status st = madpo_pairset_load(&r->set, r->ctx, stage_name, err);
+    madpo_status st = madpo_pairset_load(&r->set, r->ctx, stage_name, true, err);
 
     if (st == MADPO_OK)
         st = madpo_batches_limits(&r->limits, lists, 1, o->reward.o.batch, o->batch.tokens, err);

@@ -57,7 +57,7 @@ static madpo_status sft_reviews(sft *s, madpo_error *err)
 /* Prompt and chosen answer of the given pairs. */
 static madpo_status sft_chosen(sft *s, madpo_error *err)
 {
-    madpo_status st = madpo_pairset_load(&s->pairs, s->ctx, stage_name, err);
+    madpo_status st = madpo_pairset_load(&s->pairs, s->ctx, stage_name, false, err);
     size_t limit = (size_t)s->ctx->options->sft.examples;
 
     if (st != MADPO_OK)
