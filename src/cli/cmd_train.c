@@ -1,6 +1,4 @@
 /* madpo train and madpo demo: run the stages, show how it goes, take signals. */
-#include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

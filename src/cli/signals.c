@@ -1,73 +1,87 @@
-/* Signal handlers of a training command; see signals.h. */
+/* The thread that takes the signals of a training command; see signals.h. */
 #include "cli/signals.h"
 
-#include <errno.h>
+#include <pthread.h>
 #include <signal.h>
-#include <string.h>
-#include <unistd.h>
+#include <stdio.h>
 
-/* Handlers reach nothing but globals. */
-static madpo_trainer *volatile signals_trainer;
-static volatile sig_atomic_t signals_stop, signals_checkpoint, signals_say;
+/* Shared between the waiting thread and the main one, under `signals_lock`. */
+static pthread_mutex_t signals_lock = PTHREAD_MUTEX_INITIALIZER;
+static madpo_trainer *signals_trainer;
+static bool signals_stop, signals_checkpoint, signals_say;
 
-static void signals_on_stop(int number)
+static sigset_t signals_set; /* written before the thread begins */
+
+/* Let the signal do what it does when nobody catches it. */
+static void signals_give_up(int number)
 {
-    static const char text[] = "\nmadpo: stopping after this step; once more to stop at once\n";
-    madpo_trainer *trainer = signals_trainer;
-    int saved = errno;
+    sigset_t only;
 
-    if (signals_stop) {
-        signal(number, SIG_DFL);
-        raise(number);
-        return;
-    }
-    signals_stop = 1;
-    if (trainer)
-        madpo_trainer_request(trainer, MADPO_REQUEST_STOP);
-    if (signals_say && write(STDERR_FILENO, text, sizeof text - 1) < 0)
-        signals_say = 0;
-    errno = saved;
+    signal(number, SIG_DFL);
+    sigemptyset(&only);
+    sigaddset(&only, number);
+    pthread_sigmask(SIG_UNBLOCK, &only, NULL);
+    raise(number);
 }
 
-static void signals_on_checkpoint(int number)
+static void signals_take(int number)
 {
-    madpo_trainer *trainer = signals_trainer;
+    bool again;
 
-    (void)number;
-    signals_checkpoint = 1;
-    if (trainer)
-        madpo_trainer_request(trainer, MADPO_REQUEST_CHECKPOINT);
+    pthread_mutex_lock(&signals_lock);
+    again = number != SIGUSR1 && signals_stop;
+    if (number == SIGUSR1)
+        signals_checkpoint = true;
+    else
+        signals_stop = true;
+    if (signals_trainer && !again)
+        madpo_trainer_request(signals_trainer,
+                              number == SIGUSR1 ? MADPO_REQUEST_CHECKPOINT : MADPO_REQUEST_STOP);
+    pthread_mutex_unlock(&signals_lock);
+    if (again)
+        signals_give_up(number);
+    else if (number != SIGUSR1 && signals_say)
+        fputs("\nmadpo: stopping after this step; once more to stop at once\n", stderr);
 }
 
-static void signals_set(int number, void (*handler)(int))
+static void *signals_wait(void *unused)
 {
-    struct sigaction now, wanted;
+    int number;
 
-    if (sigaction(number, NULL, &now) == 0 && now.sa_handler == SIG_IGN)
-        return;
-    memset(&wanted, 0, sizeof wanted);
-    wanted.sa_handler = handler;
-    wanted.sa_flags = SA_RESTART;
-    sigemptyset(&wanted.sa_mask);
-    sigaction(number, &wanted, NULL);
+    (void)unused;
+    while (sigwait(&signals_set, &number) == 0)
+        signals_take(number);
+    return NULL;
 }
 
 void madpo__signals_catch(bool say)
 {
+    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1};
+    struct sigaction now;
+    pthread_t thread;
+
     signals_say = say;
-    signals_set(SIGINT, signals_on_stop);
-    signals_set(SIGTERM, signals_on_stop);
-    signals_set(SIGHUP, signals_on_stop);
-    signals_set(SIGUSR1, signals_on_checkpoint);
+    sigemptyset(&signals_set);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        if (sigaction(numbers[i], NULL, &now) == 0 && now.sa_handler != SIG_IGN)
+            sigaddset(&signals_set, numbers[i]);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);
+    /* every thread from here on, the drivers' too, inherits the mask */
+    pthread_sigmask(SIG_BLOCK, &signals_set, NULL);
+    if (pthread_create(&thread, NULL, signals_wait, NULL) == 0)
+        pthread_detach(thread);
+    else /* no thread to spare: then a signal ends the program, and --resume goes on */
+        pthread_sigmask(SIG_UNBLOCK, &signals_set, NULL);
 }
 
 void madpo__signals_serve(madpo_trainer *trainer)
 {
+    pthread_mutex_lock(&signals_lock);
     signals_trainer = trainer;
     if (trainer && signals_stop)
         madpo_trainer_request(trainer, MADPO_REQUEST_STOP);
     if (trainer && signals_checkpoint)
         madpo_trainer_request(trainer, MADPO_REQUEST_CHECKPOINT);
+    pthread_mutex_unlock(&signals_lock);
 }

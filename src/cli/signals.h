@@ -3,12 +3,18 @@
 /* Signals of a training command: INT, TERM and HUP ask the trainer to stop at the next step
  * boundary, a second one ends the program as if nobody had caught it; USR1 asks for a checkpoint.
  * PIPE and XFSZ are ignored: their causes show as write errors. What was ignored when the program
- * began (nohup, a background job of a script) stays ignored. */
+ * began (nohup, a background job of a script) stays ignored.
+ *
+ * A thread of its own waits for them, and they are blocked everywhere else: OpenCL drivers bring
+ * compilers along that install handlers of their own, which swallow USR1 and delete the files they
+ * are writing.
+ */
 #include <stdbool.h>
 
 #include "madpo/trainer.h"
 
-/* Install the handlers. With `say`, the first stop is acknowledged on standard error. */
+/* Begin, before any driver is loaded. With `say`, the first stop is acknowledged on standard error.
+ */
 void madpo__signals_catch(bool say);
 /* Requests go to `trainer` from now on, those that came earlier included; NULL = nobody. */
 void madpo__signals_serve(madpo_trainer *trainer);
