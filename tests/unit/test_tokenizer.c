@@ -12,6 +12,7 @@
 #include "text/pretokenize.h"
 #include "text/tokenizer.h"
 #include "text/tokenizer_inside.h"
+#include "text/utf8.h"
 
 static madpo_tokenizer *english; /* trained on `sample` */
 
@@ -169,6 +170,25 @@ static void test_every_byte(void **state)
         expect_round_trip(english, text, 1, false);
         expect_round_trip(english, text, sizeof text, false);
     }
+}
+
+static void test_sanitize(void **state)
+{
+    static const char dirty[] = "a\xFF\xC3\xA9\xC3 \xED\xA0\x80\0\xF0\x9F\x8E\xAC\xF0\x9F";
+    static const char clean[] = "a\xEF\xBF\xBD\xC3\xA9\xEF\xBF\xBD \xEF\xBF\xBD\xEF\xBF\xBD"
+                                "\xEF\xBF\xBD\0\xF0\x9F\x8E\xAC\xEF\xBF\xBD\xEF\xBF\xBD";
+    madpo_error err = MADPO_ERROR_INIT;
+    char *out;
+    size_t n;
+
+    (void)state;
+    EXPECT_OK(madpo_utf8_sanitize(&out, &n, dirty, sizeof dirty - 1, &err));
+    assert_int_equal(n, sizeof clean - 1);
+    assert_memory_equal(out, clean, sizeof clean);
+    free(out);
+    EXPECT_OK(madpo_utf8_sanitize(&out, NULL, "", 0, &err));
+    assert_string_equal(out, "");
+    free(out);
 }
 
 /* ---- the merges themselves ---- */
@@ -385,11 +405,17 @@ static void test_decode_refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pieces),         cmocka_unit_test(test_round_trip),
-        cmocka_unit_test(test_every_byte),     cmocka_unit_test(test_heap_against_definition),
-        cmocka_unit_test(test_long_word),      cmocka_unit_test(test_cache_overflow),
-        cmocka_unit_test(test_training),       cmocka_unit_test(test_special_text),
-        cmocka_unit_test(test_train_refusals), cmocka_unit_test(test_decode_refusals),
+        cmocka_unit_test(test_pieces),
+        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_every_byte),
+        cmocka_unit_test(test_sanitize),
+        cmocka_unit_test(test_heap_against_definition),
+        cmocka_unit_test(test_long_word),
+        cmocka_unit_test(test_cache_overflow),
+        cmocka_unit_test(test_training),
+        cmocka_unit_test(test_special_text),
+        cmocka_unit_test(test_train_refusals),
+        cmocka_unit_test(test_decode_refusals),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
