@@ -65,11 +65,12 @@ static inline float sample_value(uint key)
     return as_float(key ^ ((key >> 31) ? 0x80000000u : 0xFFFFFFFFu));
 }
 
-/* Weight (by_mass) or number of those of the first n logits that lie in [lo, hi). */
+/* Weight (by_mass) or number of those of the first n logits that lie in [lo, hi); their number in
+ * *count. */
 LOCAL_FN float sample_between(const sample_row *row, long n, float lo, float hi, int by_mass,
-                              __local float *s)
+                              __local float *s, float *count)
 {
-    vecf sum = 0.0f;
+    vecf sum = 0.0f, ones = 0.0f;
 
     for (long i = VEC_FIRST; i < n; i += VEC_STEP) {
         const vecf v = sample_load(row, i);
@@ -78,31 +79,38 @@ LOCAL_FN float sample_between(const sample_row *row, long n, float lo, float hi,
             continue;
         const vecf w = by_mass ? sample_weight(row, v) : (vecf)1.0f;
         sum += in ? w : (vecf)0.0f;
+        ones += in ? (vecf)1.0f : (vecf)0.0f;
     }
+    *count = wg_sum(vec_sum(ones), s);
     return wg_sum(vec_sum(sum), s);
 }
 
 /* The largest threshold, not below `floor_z`, such that the logits from it upwards weigh at least
  * `need`; floor_z if even that does not suffice (rounding) or if no threshold is wanted. Bisection
- * keeps weight(lo) >= need and weight(hi) < need, and looks only at what lies between. */
+ * keeps weight(lo) >= need and weight(hi) < need, looks only at what lies between, and ends when
+ * that is at most one logit (any threshold that keeps it and nothing below will do). */
 LOCAL_FN float sample_threshold(const sample_row *row, int wanted, float floor_z, float need,
                                 int by_mass, __local float *s)
 {
     uint lo = sample_key(floor_z), hi = wanted ? sample_key(row->top) + 1u : lo;
-    /* not the value of hi: next above a top of -0 is +0, which equals it, and next above +0 comes a
-     * denormal, which a device may take for 0 */
+    /* `to` is not the value of hi at first: next above a top of -0 is +0, which equals it, and next
+     * above +0 comes a denormal, which a device may take for 0 */
     float above = 0.0f, to = INFINITY;
+    float inside = (float)row->V; /* logits in [lo, to), or more */
 
-    while (hi > lo + 1u) {
+    while (hi > lo + 1u && inside > 1.0f) {
         const uint mid = lo + (hi - lo) / 2u;
         const float from = sample_value(mid);
-        const float weight = above + sample_between(row, row->V, from, to, by_mass, s);
+        float count;
+        const float weight = above + sample_between(row, row->V, from, to, by_mass, s, &count);
         if (weight >= need) {
             lo = mid;
+            inside = count;
         } else {
             hi = mid;
             to = from;
             above = weight;
+            inside -= count;
         }
     }
     return sample_value(lo);
@@ -204,7 +212,8 @@ ROW_KERNEL void sample(TENSOR(int, ids), TENSOR(const float, logits), TENSOR(con
     const int by_count = some && !greedy && top_k > 0 && top_k < V;
     const int by_mass = some && !greedy && top_p < 1.0f;
     const float kth = sample_threshold(&row, by_count, -INFINITY, (float)top_k, 0, s);
-    const float whole = sample_between(&row, by_mass ? V : 0, kth, INFINITY, 1, s);
+    float count;
+    const float whole = sample_between(&row, by_mass ? V : 0, kth, INFINITY, 1, s, &count);
     const float least = sample_threshold(&row, by_mass, kth, top_p * whole, 1, s);
     /* greedy: only the largest stay, and u = 0 points at the first of them */
     const float u = greedy ? 0.0f : rng_uniform(philox_block(seed, stream_b, counter_b).s0);

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Words before and after an array. The odd front puts arrays at addresses that are aligned to 4 bytes
- * only, which is all that kernels may assume. */
+/* Words before and after an array. The odd front puts arrays at addresses that are aligned to 4
+ * bytes only, which is all that kernels may assume. */
 enum { GUARD_FRONT = 37, GUARD_BACK = 64 };
 static const uint32_t SENTINEL = 0xC5A5D00Du;
 
@@ -74,12 +74,15 @@ int op_setup(void **state)
 int op_teardown(void **state)
 {
     op_test *T = *state;
-    const int n_cases = T->n_cases;
+    const int n_cases = T->n_cases, n_too_long = T->n_too_long;
 
     op_free_arrays(T);
     madpo_device_close(T->dev);
     free(T);
-    printf("%d cases\n", n_cases);
+    printf("%d cases", n_cases);
+    if (n_too_long)
+        printf(", SKIPPED %d whose loops this device would end early", n_too_long);
+    printf("\n");
     return n_cases > 0 ? 0 : -1;
 }
 
@@ -103,6 +106,14 @@ void op_case(op_test *T, const char *fmt, ...)
 bool op_too_large(const op_test *T, int64_t work)
 {
     return T->tiny && work > 1024;
+}
+
+bool op_too_long(op_test *T, int64_t steps)
+{
+    const bool too_long = strstr(madpo_device_get_info(T->dev)->name, "llvmpipe") && steps > 30000;
+
+    T->n_too_long += too_long;
+    return too_long;
 }
 
 /* ---- arrays ---- */

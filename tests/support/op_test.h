@@ -29,13 +29,13 @@
 #include "device/device.h"
 
 typedef struct op_array {
-    madpo_tensor t;      /* the device tensor, for launchers */
+    madpo_tensor t; /* the device tensor, for launchers */
     int64_t n;
-    float *f;            /* [n] initial values (f32 arrays); upload is from here */
-    int32_t *i;          /* [n] initial values (i32 arrays), else NULL */
-    double *d;           /* [n] initial values in double (f32 arrays): the twin works on these */
-    uint32_t *got;       /* [n] words read back by op_run */
-    bool written;        /* an output; other arrays must come back unchanged */
+    float *f;             /* [n] initial values (f32 arrays); upload is from here */
+    int32_t *i;           /* [n] initial values (i32 arrays), else NULL */
+    double *d;            /* [n] initial values in double (f32 arrays): the twin works on these */
+    uint32_t *got;        /* [n] words read back by op_run */
+    bool written;         /* an output; other arrays must come back unchanged */
     madpo_buffer *buffer; /* owned: sentinels, the array, sentinels */
     struct op_array *next;
 } op_array;
@@ -45,7 +45,7 @@ typedef struct op_test {
     madpo_rng rng;
     madpo_error err;
     bool tiny;
-    int n_cases;
+    int n_cases, n_too_long;
     char label[160];
     op_array *arrays; /* of the current case */
 } op_test;
@@ -64,6 +64,12 @@ void op_case(op_test *T, const char *fmt, ...) MADPO_PRINTF(2, 3);
 /* Whether a shape of `work` elements is to be left out under MADPO_TEST_TINY. */
 bool op_too_large(const op_test *T, int64_t work);
 
+/* Whether a shape that makes one work-item go through `steps` loop iterations is to be left out
+ * because the device ends loops early: Mesa's llvmpipe silently leaves all loops of a work-item
+ * after some 30000 iterations (gallivm's loop limiter, Mesa 22.3). Such shapes are counted and
+ * printed. */
+bool op_too_long(op_test *T, int64_t steps);
+
 /* Arrays of the current case, owned by it. Uniform in [lo,hi), rounded to f32. */
 op_array *op_random(op_test *T, int64_t n, double lo, double hi);
 /* Copies of given values; `values` may be NULL for n = 0. */
@@ -81,15 +87,16 @@ void op_run(op_test *T, void (*run)(op_test *T, void *ctx), void *ctx);
 /* ->got as numbers. */
 float op_got(const op_array *a, int64_t i);
 int32_t op_got_int(const op_array *a, int64_t i);
-/* Device result against the twin's ->d: |got - want| <= atol + rtol |want|; equal values (infinities
- * included) pass; NaN on either side fails. */
+/* Device result against the twin's ->d: |got - want| <= atol + rtol |want|; equal values
+ * (infinities included) pass; NaN on either side fails. */
 void op_check(op_test *T, const op_array *a, const char *what, double atol, double rtol);
 /* Single numbers by the same rule. */
-void op_check_value(op_test *T, const char *what, double got, double want, double atol, double rtol);
+void op_check_value(op_test *T, const char *what, double got, double want, double atol,
+                    double rtol);
 
-/* Gradient of a twin: dx [n] against central differences (five points) of `loss`, a function of x [n],
- * which is restored. Every element if n <= 48, else 48 of them. Fails if
- * |dx_i - numeric| > rtol * max(1, max |dx|). */
+/* Gradient of a twin: dx [n] against central differences (five points) of `loss`, a function of x
+ * [n], which is restored. Every element if n <= 48, else 48 of them. Fails if |dx_i - numeric| >
+ * rtol * max(1, max |dx|). */
 void op_check_gradient(op_test *T, const char *what, double *x, const double *dx, int64_t n,
                        double (*loss)(void *ctx), void *ctx, double rtol);
 
