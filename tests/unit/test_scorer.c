@@ -201,7 +201,7 @@ static void test_imdb(void **state)
     char *path;
 
     (void)state;
-    if (!data) {
+    if (!data || !data[0]) {
         print_message("SKIPPED: set MADPO_TEST_DATA to the folder with imdb/train.csv.gz\n");
         skip();
     }
