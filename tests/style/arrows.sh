@@ -28,8 +28,8 @@ BEGIN {
         if (split(rows[i], part, ": *") < 1 || part[1] == "") continue
         sub(/:.*/, "", part[1])
         known[part[1]] = 1
-        m = split(part[2], to, " ")
-        for (j = 1; j <= m; j++) allowed[part[1], to[j]] = 1
+        m = split(part[2], targets, " ")
+        for (j = 1; j <= m; j++) allowed[part[1], targets[j]] = 1
         allowed[part[1], part[1]] = 1
     }
     for (k in known) for (i in known) for (j in known)
