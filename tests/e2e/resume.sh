@@ -4,6 +4,7 @@ stage=$1
 # long enough that the signal arrives in the middle of the stage
 case $stage in
 generate) longer=(--set generate.prompts=120 --set generate.batch=4) ;;
+margins) longer=(--set data.synthetic=1600 --set generate.prompts=1200 --set generate.batch=64) ;;
 *) longer=(--set "$stage.max_steps=60" --set "$stage.checkpoint_every=7") ;;
 esac
 # what comes after the stage only costs time

@@ -1,0 +1,26 @@
+# Every objective trains; and MADPO with c_max = 1 is DPO, to the last bit of the weights.
+. "$(dirname "$0")/../support/cli.sh"
+stages=run.stages=sft,generate,reward,margins,policy
+
+for objective in madpo dpo ipo; do
+    expect 0 "$MADPO" train "$tiny" --run $objective --quiet --set $stages --set policy.objective=$objective
+    ended $objective done
+    "$JSONQ" --where stage=policy step loss <$objective/events.jsonl | awk '$1 ~ /^[0-9]+$/ && $2 != "-"' >losses
+    [ -s losses ] || fail "no losses of $objective"
+    awk '!($2 > 0) || !($2 < 1000) { exit 1 }' losses || fail "losses of $objective: $(cat losses)"
+done
+for other in dpo ipo; do
+    ! cmp -s madpo/models/policy/model.safetensors $other/models/policy/model.safetensors ||
+        fail "madpo and $other give the same policy"
+done
+
+say "the first step's loss, where policy and reference are one: ln 2, and 1/(2 beta)^2"
+first() { "$JSONQ" --where stage=policy ev step loss <"$1/events.jsonl" | awk '$1 == "step" { print $3; exit }'; }
+near() { awk -v a="$1" -v b="$2" 'BEGIN { exit !((a - b) <= 1e-6 * b && (b - a) <= 1e-6 * b) }' ||
+    fail "$3: $1, not $2"; }
+near "$(first dpo)" 0.69314718056 "DPO"
+near "$(first ipo)" 25 "IPO"
+
+say "c_max = 1"
+expect 0 "$MADPO" train "$tiny" --run one --quiet --set $stages --set policy.c_max=1
+same_file one/models/policy/model.safetensors dpo/models/policy/model.safetensors
