@@ -1,15 +1,16 @@
-/* Fused head: log-probs of labels from logits that come in vocabulary chunks (the products themselves
- * are matrix products, ops/matmul.h).
+/* Fused head: log-probs of labels from logits that come in vocabulary chunks (the products
+ * themselves are matrix products, ops/matmul.h).
  *   head_gather      rows[i,:] = hidden[row_token[i],:]
  *   head_chunk_fwd   running maximum m and sum s over the chunk's logits z [R,n] of vocabulary
- *                    [v0, v0+n): s = s e^(m_old - m) + sum_j e^(z_j - m); the label's logit is kept.
+ *                    [v0, v0+n): s = s e^(m_old - m) + sum_j e^(z_j - m); the label's logit is
+ *                    kept.
  *                    After the last chunk: lse = m + log s, logp = z_label - lse, zmax = m
  *   head_chunk_bwd   z_j becomes dz_j = coef ([j = label] - e^(z_j - lse))
  *   head_scatter     dhidden[t,:] = sum of drows[i,:] over the rows i of token t (+ dhidden)
- * Shapes: hidden, dhidden [T,C]; rows, drows [R,C]; z [R,n] dense; row_token, row_label, tok_row [R],
- * tok_row_start [T+1] i32; logp, lse, zmax, coef [R]. Between chunks logp holds z_label and lse holds s.
- * Mapping: one work-group per row (head_scatter: per token), items stride over the columns.
- * -D WG. Local memory: 4 WG bytes. Sums in fp32 by fixed trees. Deterministic.
+ * Shapes: hidden, dhidden [T,C]; rows, drows [R,C]; z [R,n] dense; row_token, row_label, tok_row
+ * [R], tok_row_start [T+1] i32; logp, lse, zmax, coef [R]. Between chunks logp holds z_label and
+ * lse holds s. Mapping: one work-group per row (head_scatter: per token), items stride over the
+ * columns. -D WG. Local memory: 4 WG bytes. Sums in fp32 by fixed trees. Deterministic.
  */
 #include "lib/reduce.clh"
 #include "lib/softmax.clh"
@@ -32,7 +33,7 @@ ROW_KERNEL void head_gather(TENSOR(float, rows), TENSOR(const float, hidden),
 }
 
 /* sum_j e^(z_j - m); places past the end count as 0. */
-static inline float row_sum_exp(__global const float *z, long n, float m, __local float *s)
+LOCAL_FN float row_sum_exp(__global const float *z, long n, float m, __local float *s)
 {
     vecf a = 0.0f;
     for (long j = VEC_FIRST; j < n; j += VEC_STEP)
@@ -41,8 +42,8 @@ static inline float row_sum_exp(__global const float *z, long n, float m, __loca
 }
 
 ROW_KERNEL void head_chunk_fwd(TENSOR(float, logp), TENSOR(float, lse), TENSOR(float, zmax),
-                               TENSOR(const float, z), TENSOR(const int, row_label), long v0, long n,
-                               int first, int last)
+                               TENSOR(const float, z), TENSOR(const int, row_label), long v0,
+                               long n, int first, int last)
 {
     ROW_SCRATCH(s);
     const long i = get_group_id(0);
@@ -56,8 +57,8 @@ ROW_KERNEL void head_chunk_fwd(TENSOR(float, logp), TENSOR(float, lse), TENSOR(f
     const float z_label = label >= 0 && label < n ? zi[label] : z_old;
 
     if (get_local_id(0) == 0) {
-        /* lse is formed once and subtracted as it is stored, so that logp == zmax - lse holds to the
-         * bit where the label is the arg max */
+        /* lse is formed once and subtracted as it is stored, so that logp == zmax - lse holds to
+         * the bit where the label is the arg max */
         const float l = last ? m + log(sum) : sum;
         TENSOR_PTR(zmax)[i] = m;
         TENSOR_PTR(lse)[i] = l;
@@ -65,8 +66,9 @@ ROW_KERNEL void head_chunk_fwd(TENSOR(float, logp), TENSOR(float, lse), TENSOR(f
     }
 }
 
-ROW_KERNEL void head_chunk_bwd(TENSOR(float, z), TENSOR(const float, lse), TENSOR(const float, coef),
-                               TENSOR(const int, row_label), long v0, long n)
+ROW_KERNEL void head_chunk_bwd(TENSOR(float, z), TENSOR(const float, lse),
+                               TENSOR(const float, coef), TENSOR(const int, row_label), long v0,
+                               long n)
 {
     const long i = get_group_id(0);
     __global float *zi = TENSOR_PTR(z) + i * n;

@@ -1,6 +1,7 @@
 /* Scalar reward head with last-token pooling.
  *   reward_head_fwd    reward[s] = sum_c w[c] hidden[last[s], c]
- *   reward_head_bwd_x  dhidden[last[s],:] += dreward[s] w      (last[] distinct: no two groups meet)
+ *   reward_head_bwd_x  dhidden[last[s],:] += dreward[s] w      (last[] distinct: no two groups
+ *   meet)
  *   reward_head_bwd_w  dw[c] = sum_s dreward[s] hidden[last[s], c] (+ dw), s ascending
  * Shapes: hidden, dhidden [T,C]; w, dw [C]; reward, dreward [S]; last [S] i32.
  * Mapping: fwd and bwd_x one work-group per sequence, items stride over the columns; bwd_w one
@@ -34,8 +35,8 @@ ROW_KERNEL void reward_head_bwd_x(TENSOR(float, dhidden), TENSOR(const float, dr
 }
 
 ROW_KERNEL void reward_head_bwd_w(TENSOR(float, dw), TENSOR(const float, dreward),
-                                  TENSOR(const float, hidden), TENSOR(const int, last), long S, long C,
-                                  int accumulate)
+                                  TENSOR(const float, hidden), TENSOR(const int, last), long S,
+                                  long C, int accumulate)
 {
     const long c = get_group_id(0) * VEC_STEP + VEC_FIRST;
     __global float *dw = TENSOR_PTR(dw) + c;

@@ -1,9 +1,11 @@
 #ifndef MADPO_PAIRS_H
 #define MADPO_PAIRS_H
-/* Preference pairs as text: JSONL with the string fields prompt, chosen, rejected (gz transparently).
+/* Preference pairs as text: JSONL with the string fields prompt, chosen, rejected (gz
+ * transparently).
  *
- * Optional fields kept when present: id (integer), score_chosen, score_rejected (numbers), source, split
- * ("train" | "eval"). Completions continue the prompt exactly as written (a leading space matters). */
+ * Optional fields kept when present: id (integer), score_chosen, score_rejected (numbers), source,
+ * split ("train" | "eval"). Completions continue the prompt exactly as written (a leading space
+ * matters). */
 #include "madpo/error.h"
 
 #ifdef __cplusplus
@@ -20,8 +22,8 @@ typedef struct madpo_pair {
 
 typedef struct madpo_pairs madpo_pairs;
 
-/* Read a file. Errors name file and line: no JSON, a missing or non-string field, an empty answer, an empty
- * file. With `skip_bad`, bad lines are counted into *skipped (may be NULL) instead. */
+/* Read a file. Errors name file and line: no JSON, a missing or non-string field, an empty answer,
+ * an empty file. With `skip_bad`, bad lines are counted into *skipped (may be NULL) instead. */
 madpo_status madpo_pairs_load(madpo_pairs **out, const char *path, bool skip_bad, size_t *skipped,
                               madpo_error *err) MADPO_MUST_CHECK;
 madpo_status madpo_pairs_new(madpo_pairs **out, madpo_error *err) MADPO_MUST_CHECK;

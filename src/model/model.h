@@ -27,7 +27,8 @@ typedef struct madpo_memory_plan {
 madpo_status madpo_model_plan(madpo_memory_plan *out, madpo_device *dev,
                               const madpo_model_config *config, const madpo_model_options *options,
                               madpo_error *err) MADPO_MUST_CHECK;
-/* One line: "weights 12.1 MB, gradients ..., total 310 MB of 4.2 GB; 4096 tokens per micro-batch". */
+/* One line: "weights 12.1 MB, gradients ..., total 310 MB of 4.2 GB; 4096 tokens per micro-batch".
+ * */
 void madpo_memory_plan_format(const madpo_memory_plan *plan, const madpo_model_options *options,
                               char *out, size_t size);
 

@@ -1,12 +1,13 @@
 #ifndef MADPO_OPS_HEAD_H
 #define MADPO_OPS_HEAD_H
-/* Fused head: hidden states -> log-probs of given labels, by vocabulary chunks; never a [T,V] tensor.
+/* Fused head: hidden states -> log-probs of given labels, by vocabulary chunks; never a [T,V]
+ * tensor.
  *
- * For row i: z = W h[row_token[i]], logp[i] = z[row_label[i]] - logsumexp(z). Pass 1 walks the chunks
- * with a running maximum and sum; pass 2 (backward) recomputes each chunk's logits and turns them into
- * dz = coef[i] (onehot - softmax) (coef = dLoss/dlogp), from which dhidden and dW accumulate. Where one
- * chunk covers the vocabulary and the caller gives a tensor for the logits, pass 2 takes them from there
- * instead of computing them again. */
+ * For row i: z = W h[row_token[i]], logp[i] = z[row_label[i]] - logsumexp(z). Pass 1 walks the
+ * chunks with a running maximum and sum; pass 2 (backward) recomputes each chunk's logits and turns
+ * them into dz = coef[i] (onehot - softmax) (coef = dLoss/dlogp), from which dhidden and dW
+ * accumulate. Where one chunk covers the vocabulary and the caller gives a tensor for the logits,
+ * pass 2 takes them from there instead of computing them again. */
 #include "device/buffer.h"
 
 typedef struct madpo_head_dims {
@@ -33,8 +34,8 @@ bool madpo_head_keeps_logits(const madpo_head_io *io, const madpo_head_dims *dim
 /* Workspace floats that forward and backward of these dims need (at most; R and T as maxima). */
 int64_t madpo_head_workspace(const madpo_device *dev, const madpo_head_dims *dims);
 
-madpo_status madpo_head_fwd(madpo_device *dev, const madpo_head_io *io, const madpo_head_dims *dims,
-                            madpo_error *err) MADPO_MUST_CHECK;
+madpo_status madpo_head_fwd(madpo_device *dev, const madpo_head_io *io,
+                            const madpo_head_dims *dims, madpo_error *err) MADPO_MUST_CHECK;
 
 typedef struct madpo_head_grads {
     madpo_tensor coef;                   /* [R] dLoss/dlogp, read */
@@ -43,7 +44,8 @@ typedef struct madpo_head_grads {
     madpo_tensor dW;                     /* [V,C] write or accumulate, or none (frozen head) */
 } madpo_head_grads;
 
-madpo_status madpo_head_bwd(madpo_device *dev, const madpo_head_io *io, const madpo_head_grads *grads,
-                            const madpo_head_dims *dims, bool accumulate_hidden, bool accumulate_W,
-                            madpo_error *err) MADPO_MUST_CHECK;
+madpo_status madpo_head_bwd(madpo_device *dev, const madpo_head_io *io,
+                            const madpo_head_grads *grads, const madpo_head_dims *dims,
+                            bool accumulate_hidden, bool accumulate_W, madpo_error *err)
+    MADPO_MUST_CHECK;
 #endif

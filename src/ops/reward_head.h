@@ -8,7 +8,8 @@
 madpo_status madpo_reward_head_fwd(madpo_device *dev, madpo_tensor reward, madpo_tensor hidden,
                                    madpo_tensor last, madpo_tensor w, int64_t S, int64_t C,
                                    madpo_error *err) MADPO_MUST_CHECK;
-/* dhidden [T,C]: rows last[s] += dreward[s] w (the caller zeroes it first; last[] must be distinct);
+/* dhidden [T,C]: rows last[s] += dreward[s] w (the caller zeroes it first; last[] must be
+ * distinct);
  * dw [C] write or accumulate, summed over s in order. */
 madpo_status madpo_reward_head_bwd(madpo_device *dev, madpo_tensor dhidden, madpo_tensor dw,
                                    madpo_tensor dreward, madpo_tensor hidden, madpo_tensor last,

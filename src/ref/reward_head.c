@@ -12,8 +12,8 @@ void madpo_ref_reward_head_fwd(double *reward, const double *hidden, const int32
 }
 
 void madpo_ref_reward_head_bwd(double *dhidden, double *dw, const double *dreward,
-                               const double *hidden, const int32_t *last, const double *w, int64_t S,
-                               int64_t C, bool accumulate)
+                               const double *hidden, const int32_t *last, const double *w,
+                               int64_t S, int64_t C, bool accumulate)
 {
     for (int64_t c = 0; c < C && !accumulate; c++)
         dw[c] = 0;

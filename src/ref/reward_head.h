@@ -7,7 +7,7 @@
 void madpo_ref_reward_head_fwd(double *reward, const double *hidden, const int32_t *last,
                                const double *w, int64_t S, int64_t C);
 void madpo_ref_reward_head_bwd(double *dhidden, double *dw, const double *dreward,
-                               const double *hidden, const int32_t *last, const double *w, int64_t S,
-                               int64_t C, bool accumulate);
+                               const double *hidden, const int32_t *last, const double *w,
+                               int64_t S, int64_t C, bool accumulate);
 
 #endif

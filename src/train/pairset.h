@@ -13,8 +13,8 @@ typedef struct madpo_pairset {
     madpo_examples train, held_out; /* views: own their example arrays, not the ids */
 } madpo_pairset;
 
-/* Read and tokenize; `pooled`: every answer ends with eos, the token a reward head pools at (as TRL's
- * RewardTrainer). Without the file: MADPO_ERR_DATA naming the stage generate. */
+/* Read and tokenize; `pooled`: every answer ends with eos, the token a reward head pools at (as
+ * TRL's RewardTrainer). Without the file: MADPO_ERR_DATA naming the stage generate. */
 madpo_status madpo_pairset_load(madpo_pairset *out, madpo_stage_context *ctx, const char *stage,
                                 bool pooled, madpo_error *err) MADPO_MUST_CHECK;
 void madpo_pairset_dispose(madpo_pairset *set);

@@ -20,5 +20,7 @@ refuse "flag that breaks NaN" 'Ofast|finite-math-only|fast-relaxed-math|ffast-ma
 refuse "atomics make sums depend on timing" '\batom(ic)?_[a-z]+\(' $kernels
 refuse "fp16, fp64 or sub-groups required by a kernel" 'pragma OPENCL EXTENSION|\bdouble[0-9]*\b *[a-z(]' $kernels
 refuse "the library neither prints nor exits" '(^|[^f_a-zA-Z])printf\(|\bputs\(|\b_?exit\(|\babort\(' $library
+refuse "functions that take local memory must be LOCAL_FN (cl/lib/types.clh)" \
+    '^static .*(__local|TILE) ' $kernels
 [ "$failed" -eq 0 ] && echo "nothing banned in $(echo $sources $kernels | wc -w) files"
 exit $failed
