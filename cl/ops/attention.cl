@@ -14,7 +14,7 @@
  * Parameters: HEAD_DIM, BR, MR (tile.clh), WG. Local memory (WG > 1): under 12 KB. fp32 throughout.
  * offline: -DHEAD_DIM=64 -DBR=16
  * offline: -DHEAD_DIM=128 -DBR=8
- * offline: -DHEAD_DIM=256 -DBR=8
+ * offline: -DHEAD_DIM=256 -DBR=4
  * Deterministic: every sum runs in one fixed order; no atomics.
  */
 #include "lib/decode.clh"

@@ -17,14 +17,17 @@ typedef struct shape {
 
 /* A CPU item takes 32 rows, MR of them in registers at a time (as many as the vector registers
  * hold: 8 of 16 floats with 512 bits, else 4), and fewer where private copies of wide heads would
- * outgrow the cache. A group elsewhere takes 16, or 8 where a wide head's sums would spill
+ * outgrow the cache. A group elsewhere takes 16, or fewer where a wide head's sums would spill
  * registers. */
 static void shape_init(shape *s, const madpo_device *dev, const madpo_attention_dims *d)
 {
     const int wg = madpo_device_get_work_group(dev);
     const int mr = madpo_device_get_info(dev)->native_float_width >= 16 ? 8 : 4;
 
-    s->block = wg == 1 ? (d->D <= 512 ? 32 : 8) : (d->D <= 64 ? 16 : 8);
+    if (wg == 1)
+        s->block = d->D <= 512 ? 32 : 8;
+    else
+        s->block = d->D <= 64 ? 16 : d->D <= 128 ? 8 : 4;
     snprintf(s->defines, sizeof s->defines, "-DHEAD_DIM=%d -DBR=%d -DMR=%d -DDELTA_ROWS=%d",
              (int)d->D, (int)s->block, mr, (int)DELTA_ROWS);
 }
@@ -91,8 +94,8 @@ static madpo_status bwd_delta(madpo_device *dev, const madpo_attention_grads *t,
 }
 
 /* What bwd_q and bwd_kv read, after what they write. */
-static void arg_reads(madpo_launch *l, const madpo_attention_grads *t,
-                      const madpo_attention_dims *d, bool accumulate)
+static void attention_bwd_reads(madpo_launch *l, const madpo_attention_grads *t,
+                                const madpo_attention_dims *d, bool accumulate)
 {
     MADPO_ARG_F32(l, t->d_o, d->T, d->H * d->D);
     MADPO_ARG_F32(l, t->lse, d->T, d->H);
@@ -120,14 +123,14 @@ madpo_status madpo_attention_bwd(madpo_device *dev, const madpo_attention_grads 
         return st;
     madpo_launch_begin(&l, dev, "attention", "attention_bwd_q", s.defines);
     MADPO_ARG_F32(&l, t->dq, dims->T, dims->H * dims->D);
-    arg_reads(&l, t, dims, accumulate);
+    attention_bwd_reads(&l, t, dims, accumulate);
     st = madpo_launch_rows(&l, madpo_ops_blocks(dims->T, s.block) * dims->H, err);
     if (st != MADPO_OK)
         return st;
     madpo_launch_begin(&l, dev, "attention", "attention_bwd_kv", s.defines);
     MADPO_ARG_F32(&l, t->dk, dims->T, dims->K * dims->D);
     MADPO_ARG_F32(&l, t->dv, dims->T, dims->K * dims->D);
-    arg_reads(&l, t, dims, accumulate);
+    attention_bwd_reads(&l, t, dims, accumulate);
     return madpo_launch_rows(&l, madpo_ops_blocks(dims->T, s.block) * dims->K, err);
 }
 
