@@ -140,7 +140,10 @@ madpo_status madpo_file_writer_open(madpo_file_writer **out, const char *path, m
     int saved;
 
     *out = NULL;
+    /* the new file is renamed into place: into that of a link's target, not of the link */
     if (writer)
+        writer->path = realpath(path, NULL);
+    if (writer && !writer->path)
         writer->path = strdup(path);
     if (!writer || !writer->path) {
         free(writer);

@@ -82,16 +82,13 @@ static int synth_write(const synth_options *options)
 {
     madpo_reviews reviews = {0};
     madpo_error err = MADPO_ERROR_INIT;
-    /* saving renames a new file into place: into that of a link's target, not of the link */
-    char *target = realpath(options->out, NULL);
     madpo_status st =
         madpo_synth_reviews(&reviews, (uint64_t)options->seed, (size_t)options->n, &err);
 
     if (st == MADPO_OK && strcmp(options->out, "-") == 0)
         st = synth_save_out(&reviews, &err);
     else if (st == MADPO_OK)
-        st = madpo_reviews_save(&reviews, target ? target : options->out, &err);
-    free(target);
+        st = madpo_reviews_save(&reviews, options->out, &err);
     madpo_reviews_dispose(&reviews);
     return st == MADPO_OK ? MADPO_EXIT_DONE : madpo__cli_fail(&err);
 }

@@ -25,7 +25,7 @@ typedef struct madpo_head_io {
     madpo_tensor lse;       /* [R] write (forward), read (backward) */
     madpo_tensor zmax;      /* [R] write: the largest logit; the label was the arg max iff
                              * logp == zmax - lse, exactly */
-    madpo_tensor logits;    /* [R,V] kept from forward to backward (which overwrites them), or none */
+    madpo_tensor logits;    /* [R,V] kept from forward for backward, which overwrites it; or none */
 } madpo_head_io;
 
 /* Whether forward leaves the logits in io->logits: it is there and one chunk is all. */
