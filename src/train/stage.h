@@ -7,7 +7,7 @@
 #include "data/pack.h"
 #include "train/stages.h"
 
-/* A seed of its own for each purpose ("split", "sft", "labels", …), a pure function of run.seed and
+/* A seed of its own for each purpose ("split", "sft", "labels", ...), a pure function of run.seed and
  * the name. */
 uint64_t madpo_stage_seed(const madpo_stage_context *ctx, const char *purpose);
 
