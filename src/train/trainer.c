@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/strbuf.h"
+#include "device/profile.h"
 #include "train/source.h"
 #include "train/stage.h"
 
@@ -271,6 +272,28 @@ static madpo_status trainer_stage_event(madpo_stage_context *ctx, const madpo_st
                              json_pack("{s:s,s:s}", "stage", stage->name, "status", status), err);
 }
 
+/* Where the stage's device time went, kernel by kernel (device.profile). A message and no event: times
+ * do not repeat. */
+static madpo_status trainer_profile(madpo_stage_context *ctx, const madpo_stage *stage,
+                                    madpo_error *err)
+{
+    const madpo_profile_row *rows;
+    size_t n;
+    double total_ms = 0.0;
+    madpo_status st = madpo_profile_collect(ctx->dev, &rows, &n, err);
+
+    if (st != MADPO_OK)
+        return st;
+    for (size_t i = 0; i < n; i++)
+        total_ms += rows[i].total_ms;
+    for (size_t i = 0; i < n && total_ms > 0.0; i++)
+        madpo_run_message(ctx->run, "%s: profile %5.1f %% %10.1f ms %8llu launches of %s",
+                          stage->name, 100.0 * rows[i].total_ms / total_ms, rows[i].total_ms,
+                          (unsigned long long)rows[i].n, rows[i].entry);
+    madpo_profile_reset(ctx->dev);
+    return MADPO_OK;
+}
+
 static madpo_status trainer_run_stage(madpo_stage_context *ctx, const madpo_stage *stage,
                                       madpo_error *err)
 {
@@ -288,6 +311,8 @@ static madpo_status trainer_run_stage(madpo_stage_context *ctx, const madpo_stag
     st = trainer_stage_event(ctx, stage, "start", err);
     if (st == MADPO_OK)
         st = stage->run(ctx, err);
+    if (st == MADPO_OK && ctx->options->device.profile)
+        st = trainer_profile(ctx, stage, err);
     if (st == MADPO_OK)
         st = madpo_run_set_stage_done(ctx->run, stage->name, err);
     if (st == MADPO_OK)
