@@ -1,8 +1,9 @@
 /* The most fused multiply-adds a device does: the denominator of `madpo bench matmul`.
  *
- * Every item runs CHAINS independent chains a = a x + y of vectors of VW floats, `n` steps each; nothing is
- * loaded or stored in between. Flops: 2 VW CHAINS n per item. CHAINS covers the latency of the units and
- * fits the registers. -D parameters: VW (1, 4, 8, 16), CHAINS, WG. No local memory.
+ * Every item runs CHAINS independent chains a = a x + y of vectors of VW floats, `n` steps each;
+ * nothing is loaded or stored in between. Flops: 2 VW CHAINS n per item. CHAINS covers the latency
+ * of the units and fits the registers. -D parameters: VW (1, 4, 8, 16), CHAINS, WG. No local
+ * memory.
  */
 #include "lib/types.clh"
 

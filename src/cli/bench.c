@@ -55,8 +55,8 @@ typedef struct bench_shape {
     madpo_matmul_op op;
 } bench_shape;
 
-/* A 270M model's layers, then forward (nt), data gradient (nn) and weight gradient (tn) of the small
- * models trained from scratch, their head by chunks of the vocabulary, and decoding. */
+/* A 270M model's layers, then forward (nt), data gradient (nn) and weight gradient (tn) of the
+ * small models trained from scratch, their head by chunks of the vocabulary, and decoding. */
 static const bench_shape bench_usual[] = {
     {3024, 2048, 640, MADPO_MATMUL_NT}, {3024, 640, 2048, MADPO_MATMUL_NT},
     {960, 1024, 1024, MADPO_MATMUL_NT}, {2048, 128, 128, MADPO_MATMUL_NT},
@@ -296,8 +296,8 @@ static madpo_status bench_allocate(bench *b, madpo_error *err)
         c = bench_max(c, s->m * s->n);
         for (int p = 0; p < 2; p++) {
             if (b->providers[p])
-                workspace = bench_max(workspace,
-                                      madpo_matmul_workspace_with(b->dev, bench_providers[p], &spec));
+                workspace = bench_max(
+                    workspace, madpo_matmul_workspace_with(b->dev, bench_providers[p], &spec));
         }
     }
     st = bench_fill(b, &b->A, a, "matrix A", err);

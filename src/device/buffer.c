@@ -32,11 +32,11 @@ static madpo_status buffer_check(const madpo_device *dev, uint64_t bytes, const 
                                label, (double)bytes / MB, (double)left / MB, (double)limit / MB,
                                dev->info.name, by_option ? ", or raise device.memory_mb" : "");
     if (dev->info.max_alloc_bytes && bytes > dev->info.max_alloc_bytes)
-        return madpo_error_set(err, MADPO_ERR_MEMORY,
-                               "%s: %.1f MB asked for in one piece, %s gives at most %.1f MB: lower "
-                               "batch.tokens or the model",
-                               label, (double)bytes / MB, dev->info.name,
-                               (double)dev->info.max_alloc_bytes / MB);
+        return madpo_error_set(
+            err, MADPO_ERR_MEMORY,
+            "%s: %.1f MB asked for in one piece, %s gives at most %.1f MB: lower "
+            "batch.tokens or the model",
+            label, (double)bytes / MB, dev->info.name, (double)dev->info.max_alloc_bytes / MB);
     return MADPO_OK;
 }
 
@@ -48,15 +48,16 @@ static madpo_status buffer_failed(const madpo_device *dev, cl_int code, uint64_t
         return madpo__cl_error(err, code, "%s: allocating %.1f MB", label, (double)bytes / MB);
     if (err && err->code == MADPO_OK)
         err->cl_code = code;
-    return madpo_error_set(err, MADPO_ERR_MEMORY,
-                           "%s: the driver of %s refused %.1f MB beside the %.1f MB in use (%s): lower "
-                           "batch.tokens or device.memory_mb, or close what else uses the device",
-                           label, dev->info.name, (double)bytes / MB, (double)dev->stats.bytes / MB,
-                           madpo__cl_name(code));
+    return madpo_error_set(
+        err, MADPO_ERR_MEMORY,
+        "%s: the driver of %s refused %.1f MB beside the %.1f MB in use (%s): lower "
+        "batch.tokens or device.memory_mb, or close what else uses the device",
+        label, dev->info.name, (double)bytes / MB, (double)dev->stats.bytes / MB,
+        madpo__cl_name(code));
 }
 
-/* Zeros into the whole buffer, waited for: drivers reserve memory lazily and would otherwise fail, or
- * silently do nothing, at some later launch. */
+/* Zeros into the whole buffer, waited for: drivers reserve memory lazily and would otherwise fail,
+ * or silently do nothing, at some later launch. */
 static cl_int buffer_clear(const madpo_device *dev, cl_mem mem, uint64_t bytes)
 {
     const cl_uint zero = 0;
@@ -174,8 +175,8 @@ madpo_status madpo_tensor_read(madpo_device *dev, madpo_tensor t, void *dst, int
     assert(n >= 0 && n <= t.n);
     if (n == 0)
         return MADPO_OK;
-    code = clEnqueueReadBuffer(dev->queue, t.buffer->mem, CL_TRUE, tensor_at(t), (size_t)n * ELEMENT,
-                               dst, 0, NULL, NULL);
+    code = clEnqueueReadBuffer(dev->queue, t.buffer->mem, CL_TRUE, tensor_at(t),
+                               (size_t)n * ELEMENT, dst, 0, NULL, NULL);
     if (code != CL_SUCCESS)
         return madpo__cl_error(err, code, "reading %lld elements from %s", (long long)n,
                                dev->info.name);

@@ -2,20 +2,18 @@
 #define MADPO_DEVICE_BUFFER_H
 /* Device memory: buffers, tensors (views), slabs planned up front, transfers.
  *
- * One slab per family (weights, gradients, optimiser state, activations); a tensor is an offset into
- * a buffer and is copied by value, never freed. Offsets and lengths count elements of 4 bytes
+ * One slab per family (weights, gradients, optimiser state, activations); a tensor is an offset
+ * into a buffer and is copied by value, never freed. Offsets and lengths count elements of 4 bytes
  * (f32 or i32) and are 64-bit everywhere.
  */
 #include "device/device.h"
 
 typedef struct madpo_buffer madpo_buffer;
 
-typedef enum madpo_dtype {
-    MADPO_DTYPE_F32,
-    MADPO_DTYPE_I32
-} madpo_dtype;
+typedef enum madpo_dtype { MADPO_DTYPE_F32, MADPO_DTYPE_I32 } madpo_dtype;
 
-/* A view of n elements. Shapes are arguments of the launchers. n = 0 and buffer = NULL: no tensor. */
+/* A view of n elements. Shapes are arguments of the launchers. n = 0 and buffer = NULL: no tensor.
+ */
 typedef struct madpo_tensor {
     madpo_buffer *buffer; /* borrowed */
     int64_t offset;       /* first element, counted from the buffer's start */
@@ -31,7 +29,8 @@ madpo_status madpo_buffer_new(madpo_buffer **out, madpo_device *dev, uint64_t by
 void madpo_buffer_free(madpo_buffer *buffer); /* accepts NULL */
 uint64_t madpo_buffer_bytes(const madpo_buffer *buffer);
 
-/* A tensor over a whole new buffer, for tests and small tables; free with madpo_buffer_free(t.buffer). */
+/* A tensor over a whole new buffer, for tests and small tables; free with
+ * madpo_buffer_free(t.buffer). */
 madpo_status madpo_tensor_new(madpo_tensor *out, madpo_device *dev, int64_t n, madpo_dtype dtype,
                               const char *label, madpo_error *err) MADPO_MUST_CHECK;
 /* Elements [first, first+n) of `t`. Asserts that they lie inside. */
@@ -44,7 +43,8 @@ madpo_status madpo_tensor_write(madpo_device *dev, madpo_tensor t, const void *s
                                 madpo_error *err) MADPO_MUST_CHECK;
 madpo_status madpo_tensor_read(madpo_device *dev, madpo_tensor t, void *dst, int64_t n,
                                madpo_error *err) MADPO_MUST_CHECK;
-madpo_status madpo_tensor_zero(madpo_device *dev, madpo_tensor t, madpo_error *err) MADPO_MUST_CHECK;
+madpo_status madpo_tensor_zero(madpo_device *dev, madpo_tensor t,
+                               madpo_error *err) MADPO_MUST_CHECK;
 madpo_status madpo_tensor_copy(madpo_device *dev, madpo_tensor dst, madpo_tensor src, int64_t n,
                                madpo_error *err) MADPO_MUST_CHECK;
 
@@ -57,14 +57,17 @@ madpo_status madpo_slab_plan(madpo_slab *slab, madpo_tensor *slot, int64_t n, ma
                              madpo_error *err) MADPO_MUST_CHECK;
 /* Bytes planned so far, alignment included. */
 uint64_t madpo_slab_bytes(const madpo_slab *slab);
-madpo_status madpo_slab_alloc(madpo_slab *slab, madpo_device *dev, madpo_error *err) MADPO_MUST_CHECK;
+madpo_status madpo_slab_alloc(madpo_slab *slab, madpo_device *dev,
+                              madpo_error *err) MADPO_MUST_CHECK;
 void madpo_slab_free(madpo_slab *slab); /* accepts NULL */
 
 /* Scratch shared by the launchers. Owners reserve the largest need before the first step; reserve
- * never shrinks. _get returns a view of the first n elements and fails (MADPO_ERR_MEMORY) if less was
- * reserved, so that a step can never allocate. Contents do not survive the next launcher call. */
-madpo_status madpo_workspace_reserve(madpo_device *dev, int64_t n, madpo_error *err) MADPO_MUST_CHECK;
-madpo_status madpo_workspace_get(madpo_tensor *out, madpo_device *dev, int64_t n, madpo_error *err)
-    MADPO_MUST_CHECK;
+ * never shrinks. _get returns a view of the first n elements and fails (MADPO_ERR_MEMORY) if less
+ * was reserved, so that a step can never allocate. Contents do not survive the next launcher call.
+ */
+madpo_status madpo_workspace_reserve(madpo_device *dev, int64_t n,
+                                     madpo_error *err) MADPO_MUST_CHECK;
+madpo_status madpo_workspace_get(madpo_tensor *out, madpo_device *dev, int64_t n,
+                                 madpo_error *err) MADPO_MUST_CHECK;
 
 #endif

@@ -4,12 +4,11 @@
  *     "madpo program 1\n"                     16 bytes: format and its version
  *     key bytes, binary bytes                 two 64-bit numbers, this machine's byte order
  *     digest of the rest                      32 hexadecimal digits
- *     key                                     program.c: our version, device, driver, options, source
- *     binary                                  the driver's
- * The whole key is stored and compared, so neither two keys with one digest nor a file of another
- * machine can be mistaken. Anything that does not fit (cut, damaged, of another format) counts as
- * absent and is replaced after the build. Nothing here fails: a folder that cannot be made or written
- * leaves a note. */
+ *     key                                     program.c: our version, device, driver, options,
+ * source binary                                  the driver's The whole key is stored and compared,
+ * so neither two keys with one digest nor a file of another machine can be mistaken. Anything that
+ * does not fit (cut, damaged, of another format) counts as absent and is replaced after the build.
+ * Nothing here fails: a folder that cannot be made or written leaves a note. */
 #include "device/internal.h"
 
 #include "base/digest.h"
@@ -33,8 +32,8 @@ static void cache_note(madpo__cache *cache, const char *message)
     madpo_strbuf text = {0};
     char *note;
 
-    madpo_strbuf_printf(&text, "no cache of compiled kernels: %s; programs are built anew in every run",
-                        message);
+    madpo_strbuf_printf(
+        &text, "no cache of compiled kernels: %s; programs are built anew in every run", message);
     if (madpo_strbuf_steal(&text, &note, NULL, NULL) != MADPO_OK)
         return;
     free(cache->note);
@@ -113,7 +112,8 @@ bool madpo__cache_load(const madpo__cache *cache, const char *key, size_t n_key,
 
     *binary = NULL;
     *n = 0;
-    if (path && madpo_file_exists(path) && madpo_file_read(&file, &n_file, path, NULL) == MADPO_OK &&
+    if (path && madpo_file_exists(path) &&
+        madpo_file_read(&file, &n_file, path, NULL) == MADPO_OK &&
         cache_valid(file, n_file, key, n_key)) {
         *n = n_file - HEADER - n_key;
         memmove(file, file + HEADER + n_key, *n);

@@ -81,7 +81,8 @@ madpo_status madpo__cl_error(madpo_error *err, cl_int code, const char *fmt, ...
     case CL_OUT_OF_RESOURCES:
     case CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST:
     case CL_INVALID_COMMAND_QUEUE:
-        remedy = "; the device was lost or reset by its driver: start again, runs go on with --resume";
+        remedy =
+            "; the device was lost or reset by its driver: start again, runs go on with --resume";
         break;
     case CL_COMPILER_NOT_AVAILABLE:
         remedy = "; this driver cannot compile kernels: choose another device";

@@ -18,7 +18,7 @@ typedef enum madpo_device_kind {
 
 /* What a device says of itself, probed once. Strings are owned by the record. */
 typedef struct madpo_device_info {
-    int index;                   /* position in scan order, the number --device takes */
+    int index; /* position in scan order, the number --device takes */
     madpo_device_kind kind;
     char platform[128], platform_version[128];
     char name[128], vendor[128], driver[128], version[128], c_version[64];
@@ -40,17 +40,17 @@ madpo_status madpo_device_list_scan(madpo_device_list *out, madpo_error *err) MA
 void madpo_device_list_dispose(madpo_device_list *list);
 
 typedef enum madpo_matmul_provider {
-    MADPO_MATMUL_AUTO,   /* panel on CPU devices, CLBlast elsewhere */
-    MADPO_MATMUL_PANEL,  /* our packed-panel kernels */
+    MADPO_MATMUL_AUTO,  /* panel on CPU devices, CLBlast elsewhere */
+    MADPO_MATMUL_PANEL, /* our packed-panel kernels */
     MADPO_MATMUL_CLBLAST
 } madpo_matmul_provider;
 
 typedef struct madpo_device_options {
-    const char *select;      /* "" or "auto" (first GPU, else first CPU, else first), an index, "gpu",
-                              * "cpu", or part of a device or platform name, case-insensitive */
-    int work_group;          /* work-items that share a row, WG; 0 = 1 on CPU devices, 64 elsewhere */
-    bool profile;            /* time every kernel by event (device/profile.h) */
-    const char *cache_dir;   /* program binaries; NULL = the user's cache folder; "" = no cache */
+    const char *select;    /* "" or "auto" (first GPU, else first CPU, else first), an index, "gpu",
+                            * "cpu", or part of a device or platform name, case-insensitive */
+    int work_group;        /* work-items that share a row, WG; 0 = 1 on CPU devices, 64 elsewhere */
+    bool profile;          /* time every kernel by event (device/profile.h) */
+    const char *cache_dir; /* program binaries; NULL = the user's cache folder; "" = no cache */
     uint64_t memory_limit_bytes; /* refuse to allocate more than this; 0 = what the device has */
     madpo_matmul_provider matmul;
 } madpo_device_options;
@@ -63,12 +63,12 @@ madpo_status madpo_device_open(madpo_device **out, const madpo_device_options *o
                                madpo_error *err) MADPO_MUST_CHECK;
 void madpo_device_close(madpo_device *dev); /* accepts NULL */
 
-const madpo_device_info *madpo_device_get_info(const madpo_device *dev); /* borrowed */
+const madpo_device_info *madpo_device_get_info(const madpo_device *dev);       /* borrowed */
 const madpo_device_options *madpo_device_get_options(const madpo_device *dev); /* borrowed */
 /* Work-group width WG in force (options or automatic). */
 int madpo_device_get_work_group(const madpo_device *dev);
-/* What a user should know about the folder of program binaries ("… is not writable: programs are built
- * anew in every run"), or NULL. Borrowed, valid until the next build. Never a failure. */
+/* What a user should know about the folder of program binaries ("… is not writable: programs are
+ * built anew in every run"), or NULL. Borrowed, valid until the next build. Never a failure. */
 const char *madpo_device_cache_note(const madpo_device *dev);
 
 /* Wait until everything enqueued is done; reports asynchronous failures. */
@@ -78,11 +78,11 @@ madpo_status madpo_device_flush(madpo_device *dev, madpo_error *err) MADPO_MUST_
 
 /* Counters since opening; tests prove with them that the step loop neither allocates nor builds. */
 typedef struct madpo_device_stats {
-    uint64_t n_buffers;       /* device buffers created */
-    uint64_t n_programs;      /* programs built or loaded */
-    uint64_t n_kernels;       /* kernel objects created */
-    uint64_t n_launches;      /* kernels enqueued (CLBlast calls count one) */
-    uint64_t bytes, peak_bytes; /* device memory held now, and at most */
+    uint64_t n_buffers;                /* device buffers created */
+    uint64_t n_programs;               /* programs built or loaded */
+    uint64_t n_kernels;                /* kernel objects created */
+    uint64_t n_launches;               /* kernels enqueued (CLBlast calls count one) */
+    uint64_t bytes, peak_bytes;        /* device memory held now, and at most */
     uint64_t cache_hits, cache_misses; /* program binary cache */
 } madpo_device_stats;
 madpo_device_stats madpo_device_get_stats(const madpo_device *dev);

@@ -1,7 +1,8 @@
 #ifndef MADPO_DEVICE_INTERNAL_H
 #define MADPO_DEVICE_INTERNAL_H
 /* What the files of src/device share: the device object, kernel and program tables, OpenCL errors.
- * Nothing outside src/device includes this; the few who need OpenCL handles take device/native.h. */
+ * Nothing outside src/device includes this; the few who need OpenCL handles take device/native.h.
+ */
 #include "device/buffer.h"
 #include "device/device.h"
 #include "device/launch.h"
@@ -79,8 +80,8 @@ madpo_status madpo__source_resolve(char **out, const char *name, madpo_error *er
 
 /* The kernel object of (stem, entry, defines), built or loaded at its first use. */
 madpo_status madpo__kernel_get(madpo_kernel **out, madpo_device *dev, const char *stem,
-                               const char *entry, const char *defines, madpo_error *err)
-    MADPO_MUST_CHECK;
+                               const char *entry, const char *defines,
+                               madpo_error *err) MADPO_MUST_CHECK;
 void madpo__programs_dispose(madpo_device *dev);
 
 /* ---- profiling (profile.c) ---- */

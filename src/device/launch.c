@@ -77,8 +77,8 @@ madpo_status madpo_launch_rows(madpo_launch *l, int64_t rows, madpo_error *err)
     return madpo_launch_grid(l, 1, &rows, &local, err);
 }
 
-madpo_status madpo_launch_grid(madpo_launch *l, int dims, const int64_t *groups, const int64_t *local,
-                               madpo_error *err)
+madpo_status madpo_launch_grid(madpo_launch *l, int dims, const int64_t *groups,
+                               const int64_t *local, madpo_error *err)
 {
     madpo_device *dev = l->dev;
     size_t global[3] = {1, 1, 1}, group[3] = {1, 1, 1};
@@ -95,8 +95,8 @@ madpo_status madpo_launch_grid(madpo_launch *l, int dims, const int64_t *groups,
         group[d] = (size_t)local[d];
         global[d] = (size_t)groups[d] * group[d];
     }
-    code = clEnqueueNDRangeKernel(dev->queue, l->kernel->kernel, (cl_uint)dims, NULL, global, group, 0,
-                                  NULL, dev->options.profile ? &event : NULL);
+    code = clEnqueueNDRangeKernel(dev->queue, l->kernel->kernel, (cl_uint)dims, NULL, global, group,
+                                  0, NULL, dev->options.profile ? &event : NULL);
     if (code != CL_SUCCESS)
         return madpo__cl_error(err, code, "launching kernel '%s'", l->kernel->entry);
     dev->stats.n_launches++;

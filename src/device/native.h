@@ -11,8 +11,8 @@ cl_context madpo_device_native_context(const madpo_device *dev);
 cl_command_queue madpo_device_native_queue(const madpo_device *dev);
 cl_mem madpo_buffer_native(const madpo_buffer *buffer); /* NULL gives NULL */
 
-/* Count (and, where profiling is on, time) a library call made on the queue under `label`. `event` is
- * the call's event, moved to the device, or NULL. */
+/* Count (and, where profiling is on, time) a library call made on the queue under `label`. `event`
+ * is the call's event, moved to the device, or NULL. */
 madpo_status madpo_device_native_launched(madpo_device *dev, const char *label, cl_event event,
                                           madpo_error *err) MADPO_MUST_CHECK;
 /* Record a failed OpenCL or library call, as the device's own calls do. */

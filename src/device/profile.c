@@ -9,7 +9,8 @@
 /* Events held before their times are read: drivers slow down when many are alive. */
 #define MAX_PENDING 512
 
-/* Times of the pending launches, oldest first. All are done once the newest is: the queue is in order. */
+/* Times of the pending launches, oldest first. All are done once the newest is: the queue is in
+ * order. */
 static madpo_status profile_drain(madpo_device *dev, madpo_error *err)
 {
     madpo_status st = MADPO_OK;
@@ -23,8 +24,8 @@ static madpo_status profile_drain(madpo_device *dev, madpo_error *err)
         cl_ulong start = 0, end = 0;
 
         if (st == MADPO_OK &&
-            clGetEventProfilingInfo(event, CL_PROFILING_COMMAND_START, sizeof start, &start, NULL) ==
-                CL_SUCCESS &&
+            clGetEventProfilingInfo(event, CL_PROFILING_COMMAND_START, sizeof start, &start,
+                                    NULL) == CL_SUCCESS &&
             clGetEventProfilingInfo(event, CL_PROFILING_COMMAND_END, sizeof end, &end, NULL) ==
                 CL_SUCCESS &&
             end >= start) {

@@ -42,9 +42,9 @@ static bool program_is(const char *own, const char *asked)
 
 /* ---- building ---- */
 
-/* No -cl-mad-enable: it lets a compiler trade the rounding of a*b+c per context, which would make the
- * same row's bits depend on the kernel variant; kernels say fma() where they want one. No flag that
- * lets the compiler forget NaN. */
+/* No -cl-mad-enable: it lets a compiler trade the rounding of a*b+c per context, which would make
+ * the same row's bits depend on the kernel variant; kernels say fma() where they want one. No flag
+ * that lets the compiler forget NaN. */
 static madpo_status program_options(const madpo_device *dev, const char *defines, char **out,
                                     madpo_error *err)
 {
@@ -63,7 +63,8 @@ static madpo_status program_key(const madpo_device *dev, const char *options, co
     const madpo_device_info *info = &dev->info;
     madpo_strbuf b = {0};
 
-    madpo_strbuf_printf(&b, "madpo %s\nplatform %s\n%s\ndevice %s\n%s\n%s\ndriver %s\noptions %s\n\n",
+    madpo_strbuf_printf(&b,
+                        "madpo %s\nplatform %s\n%s\ndevice %s\n%s\n%s\ndriver %s\noptions %s\n\n",
                         MADPO_VERSION, info->platform, info->platform_version, info->name,
                         info->vendor, info->version, info->driver, options);
     madpo_strbuf_append(&b, source);
@@ -94,8 +95,9 @@ static madpo_status program_build_failed(madpo_device *dev, cl_program program, 
 
     clGetProgramBuildInfo(program, dev->id, CL_PROGRAM_BUILD_LOG, 0, NULL, &n);
     log = calloc(n + 1, 1);
-    if (log && clGetProgramBuildInfo(program, dev->id, CL_PROGRAM_BUILD_LOG, n, log, NULL) ==
-                   CL_SUCCESS && log[strspn(log, " \t\r\n")]) {
+    if (log &&
+        clGetProgramBuildInfo(program, dev->id, CL_PROGRAM_BUILD_LOG, n, log, NULL) == CL_SUCCESS &&
+        log[strspn(log, " \t\r\n")]) {
         path = madpo__cache_log(&dev->cache, stem, log);
         line = program_first_error(log, &n_line);
     } else {
@@ -104,9 +106,9 @@ static madpo_status program_build_failed(madpo_device *dev, cl_program program, 
     if (err && err->code == MADPO_OK)
         err->cl_code = code;
     st = madpo_error_set(err, MADPO_ERR_DEVICE,
-                         "kernels of '%s' do not build on %s (%s): %.*s%s%s%s", stem, dev->info.name,
-                         madpo__cl_name(code), n_line > 300 ? 300 : (int)n_line, line,
-                         path ? " (whole log: " : "", path ? path : "", path ? ")" : "");
+                         "kernels of '%s' do not build on %s (%s): %.*s%s%s%s", stem,
+                         dev->info.name, madpo__cl_name(code), n_line > 300 ? 300 : (int)n_line,
+                         line, path ? " (whole log: " : "", path ? path : "", path ? ")" : "");
     free(path);
     free(log);
     return st;

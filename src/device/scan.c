@@ -110,17 +110,18 @@ static void scan_probe(madpo_device_info *info, int index, cl_platform_id platfo
     info->max_alloc_bytes = scan_u64(id, CL_DEVICE_MAX_MEM_ALLOC_SIZE);
     info->local_bytes = scan_u64(id, CL_DEVICE_LOCAL_MEM_SIZE);
     info->cache_bytes = scan_u64(id, CL_DEVICE_GLOBAL_MEM_CACHE_SIZE);
-    if (clGetDeviceInfo(id, CL_DEVICE_MAX_WORK_GROUP_SIZE, sizeof group, &group, NULL) == CL_SUCCESS)
+    if (clGetDeviceInfo(id, CL_DEVICE_MAX_WORK_GROUP_SIZE, sizeof group, &group, NULL) ==
+        CL_SUCCESS)
         info->max_work_group = group;
     info->native_float_width = scan_u32(id, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT);
     info->base_align_bytes = scan_u32(id, CL_DEVICE_MEM_BASE_ADDR_ALIGN) / 8; /* given in bits */
     info->fp16 = scan_has_extension(id, "cl_khr_fp16");
     info->fp64 = scan_has_extension(id, "cl_khr_fp64");
-    info->subgroups = scan_has_extension(id, "cl_khr_subgroups") ||
-                      scan_has_extension(id, "cl_intel_subgroups");
+    info->subgroups =
+        scan_has_extension(id, "cl_khr_subgroups") || scan_has_extension(id, "cl_intel_subgroups");
     info->unified_memory = scan_bool(id, CL_DEVICE_HOST_UNIFIED_MEMORY);
-    info->available = scan_bool(id, CL_DEVICE_AVAILABLE) &&
-                      scan_bool(id, CL_DEVICE_COMPILER_AVAILABLE);
+    info->available =
+        scan_bool(id, CL_DEVICE_AVAILABLE) && scan_bool(id, CL_DEVICE_COMPILER_AVAILABLE);
 }
 
 static madpo_status scan_grow(madpo__scan *scan, size_t more, madpo_error *err)
@@ -155,7 +156,8 @@ static madpo_status scan_platform(madpo__scan *scan, cl_platform_id platform, ma
     st = scan_grow(scan, n, err);
     if (st != MADPO_OK)
         return st;
-    if (clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, n, scan->devices + scan->n, NULL) != CL_SUCCESS)
+    if (clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, n, scan->devices + scan->n, NULL) !=
+        CL_SUCCESS)
         return MADPO_OK;
     for (cl_uint i = 0; i < n; i++, scan->n++) {
         scan->platforms[scan->n] = platform;

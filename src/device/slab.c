@@ -73,7 +73,8 @@ uint64_t madpo_slab_bytes(const madpo_slab *slab)
     return (uint64_t)slab->elements * ELEMENT;
 }
 
-/* Items [first, …) that one buffer of the device can hold, at least one; their elements in *elements. */
+/* Items [first, …) that one buffer of the device can hold, at least one; their elements in
+ * *elements. */
 static size_t slab_part(const madpo_slab *slab, size_t first, uint64_t max_bytes, int64_t *elements)
 {
     size_t i = first;

@@ -1,8 +1,8 @@
 /* From embedded files to one source text: includes resolved, lines still nameable.
  *
- * Drivers differ in how (and whether) they find included files, so the text handed to them has none:
- * each `#include "x"` is replaced by the embedded file (beside the including one, else below cl/),
- * between #line directives. Build logs then read "cl/ops/rope.cl:12:5: error: ...". */
+ * Drivers differ in how (and whether) they find included files, so the text handed to them has
+ * none: each `#include "x"` is replaced by the embedded file (beside the including one, else below
+ * cl/), between #line directives. Build logs then read "cl/ops/rope.cl:12:5: error: ...". */
 #include "device/internal.h"
 #include "device/source.h"
 
@@ -26,8 +26,8 @@ static const madpo_embedded_file *source_find(const char *name, size_t n)
 }
 
 /* The file an include names: beside the including file, else below cl/. */
-static const madpo_embedded_file *source_find_from(const madpo_embedded_file *from, const char *name,
-                                                   size_t n)
+static const madpo_embedded_file *source_find_from(const madpo_embedded_file *from,
+                                                   const char *name, size_t n)
 {
     const char *slash = strrchr(from->name, '/');
     const madpo_embedded_file *found = NULL;

@@ -49,18 +49,19 @@ static madpo_status matmul_check_operand(const madpo__product *p, const char *na
     const int64_t need = matmul_reach(size[0], size[1], ld_stride[0], p->batch, ld_stride[1]);
 
     if (ld_stride[0] < size[1])
-        return madpo_error_set(err, MADPO_ERR_USAGE,
-                               "matrix product %lld x %lld x %lld: rows of %s hold %lld elements but "
-                               "lie %lld apart",
-                               (long long)p->M, (long long)p->N, (long long)p->K, name,
-                               (long long)size[1], (long long)ld_stride[0]);
+        return madpo_error_set(
+            err, MADPO_ERR_USAGE,
+            "matrix product %lld x %lld x %lld: rows of %s hold %lld elements but "
+            "lie %lld apart",
+            (long long)p->M, (long long)p->N, (long long)p->K, name, (long long)size[1],
+            (long long)ld_stride[0]);
     if (t.n < need || (need && t.dtype != MADPO_DTYPE_F32))
-        return madpo_error_set(err, MADPO_ERR_USAGE,
-                               "matrix product %lld x %lld x %lld: %s has %lld %s elements, %lld f32 "
-                               "needed",
-                               (long long)p->M, (long long)p->N, (long long)p->K, name,
-                               (long long)t.n, t.dtype == MADPO_DTYPE_F32 ? "f32" : "i32",
-                               (long long)need);
+        return madpo_error_set(
+            err, MADPO_ERR_USAGE,
+            "matrix product %lld x %lld x %lld: %s has %lld %s elements, %lld f32 "
+            "needed",
+            (long long)p->M, (long long)p->N, (long long)p->K, name, (long long)t.n,
+            t.dtype == MADPO_DTYPE_F32 ? "f32" : "i32", (long long)need);
     return MADPO_OK;
 }
 
@@ -91,10 +92,10 @@ static madpo_status matmul_check(const madpo__product *p, madpo_tensor C, madpo_
                                "matrix product %lld x %lld x %lld: a size or stride is negative",
                                (long long)p->M, (long long)p->N, (long long)p->K);
     if (p->batch > 1 && p->stride_c < matmul_reach(p->M, p->N, p->ldc, 1, 0))
-        return madpo_error_set(err, MADPO_ERR_USAGE,
-                               "matrix product %lld x %lld x %lld: batch items of C, %lld apart, overlap",
-                               (long long)p->M, (long long)p->N, (long long)p->K,
-                               (long long)p->stride_c);
+        return madpo_error_set(
+            err, MADPO_ERR_USAGE,
+            "matrix product %lld x %lld x %lld: batch items of C, %lld apart, overlap",
+            (long long)p->M, (long long)p->N, (long long)p->K, (long long)p->stride_c);
     st = matmul_check_operand(p, "C", C, size, (const int64_t[]){p->ldc, p->stride_c}, err);
     return st == MADPO_OK ? matmul_check_a(p, A, err) : st;
 }
@@ -188,8 +189,8 @@ static madpo_status matmul_check_packed(const madpo_device *dev, const madpo_mat
     return MADPO_OK;
 }
 
-madpo_status madpo_matmul_pack(madpo_device *dev, const madpo_matmul_spec *spec, madpo_tensor packed,
-                               madpo_tensor B, madpo_error *err)
+madpo_status madpo_matmul_pack(madpo_device *dev, const madpo_matmul_spec *spec,
+                               madpo_tensor packed, madpo_tensor B, madpo_error *err)
 {
     const madpo__product p = madpo__product_of(spec);
     const int64_t rows = p.tb ? p.N : p.K, cols = p.tb ? p.K : p.N;

@@ -4,12 +4,13 @@
  *
  * Two providers behind one interface: CLBlast's plain Sgemm (GPUs; batches are loops over it, its
  * strided-batched and half routines are wrong), and our packed-panel kernels (CPU devices and
- * wherever they measure faster): A and B are packed into row and column panels and one work-item keeps
- * an MR x NR block of C in registers over a block of K. The value of C[i,j] depends only on row i,
- * column j and K, never on M, N or the batch, so a sequence's log-prob has the same bits in any batch.
+ * wherever they measure faster): A and B are packed into row and column panels and one work-item
+ * keeps an MR x NR block of C in registers over a block of K. The value of C[i,j] depends only on
+ * row i, column j and K, never on M, N or the batch, so a sequence's log-prob has the same bits in
+ * any batch.
  *
- * Source for shapes: a linear layer y = x W^T is NT with x [T,in], W [out,in]; its dx = dy W is NN; its
- * dW = dy^T x is TN. */
+ * Source for shapes: a linear layer y = x W^T is NT with x [T,in], W [out,in]; its dx = dy W is NN;
+ * its dW = dy^T x is TN. */
 #include "device/buffer.h"
 
 typedef enum madpo_matmul_op {
@@ -22,20 +23,20 @@ typedef enum madpo_matmul_op {
 typedef struct madpo_matmul_spec {
     madpo_matmul_op op;
     int64_t M, N, K;
-    int64_t lda, ldb, ldc;                 /* elements between stored rows; 0 = dense */
-    int64_t batch;                         /* 0 or 1 = one product */
-    int64_t stride_a, stride_b, stride_c;  /* elements between batch items; stride_a/b may be 0 */
-    float alpha;                           /* 0 means 1 */
-    bool accumulate;                       /* C += instead of C = */
+    int64_t lda, ldb, ldc;                /* elements between stored rows; 0 = dense */
+    int64_t batch;                        /* 0 or 1 = one product */
+    int64_t stride_a, stride_b, stride_c; /* elements between batch items; stride_a/b may be 0 */
+    float alpha;                          /* 0 means 1 */
+    bool accumulate;                      /* C += instead of C = */
 } madpo_matmul_spec;
 
 /* C [M,N] write or accumulate; A, B read. M, N or K = 0 is legal (K = 0 writes zeros unless
- * accumulating). Uses at most the first madpo_matmul_workspace() floats of the workspace: a launcher with
- * data of its own there keeps it behind them. Enqueued. */
+ * accumulating). Uses at most the first madpo_matmul_workspace() floats of the workspace: a
+ * launcher with data of its own there keeps it behind them. Enqueued. */
 madpo_status madpo_matmul(madpo_device *dev, const madpo_matmul_spec *spec, madpo_tensor C,
                           madpo_tensor A, madpo_tensor B, madpo_error *err) MADPO_MUST_CHECK;
-/* Workspace floats one call of this spec, or of one with smaller M, N or K, needs at most (0 where the
- * provider needs none). */
+/* Workspace floats one call of this spec, or of one with smaller M, N or K, needs at most (0 where
+ * the provider needs none). */
 int64_t madpo_matmul_workspace(const madpo_device *dev, const madpo_matmul_spec *spec);
 /* The same for madpo_matmul_with. */
 int64_t madpo_matmul_workspace_with(const madpo_device *dev, madpo_matmul_provider provider,
@@ -43,14 +44,15 @@ int64_t madpo_matmul_workspace_with(const madpo_device *dev, madpo_matmul_provid
 
 /* Frozen right-hand sides: pack once, use often (generation, frozen bases). `packed` holds
  * madpo_matmul_packed_floats() floats; on providers without packing it is a plain copy. A packed
- * product gives the same bits as the plain one. spec->op and ldb say how B is stored; spec->M and A are
- * ignored by _pack. Batched specs are refused. */
+ * product gives the same bits as the plain one. spec->op and ldb say how B is stored; spec->M and A
+ * are ignored by _pack. Batched specs are refused. */
 int64_t madpo_matmul_packed_floats(const madpo_device *dev, const madpo_matmul_spec *spec);
-madpo_status madpo_matmul_pack(madpo_device *dev, const madpo_matmul_spec *spec, madpo_tensor packed,
-                               madpo_tensor B, madpo_error *err) MADPO_MUST_CHECK;
+madpo_status madpo_matmul_pack(madpo_device *dev, const madpo_matmul_spec *spec,
+                               madpo_tensor packed, madpo_tensor B,
+                               madpo_error *err) MADPO_MUST_CHECK;
 madpo_status madpo_matmul_packed(madpo_device *dev, const madpo_matmul_spec *spec, madpo_tensor C,
-                                 madpo_tensor A, madpo_tensor packed, madpo_error *err)
-    MADPO_MUST_CHECK;
+                                 madpo_tensor A, madpo_tensor packed,
+                                 madpo_error *err) MADPO_MUST_CHECK;
 
 /* Provider in force on this device: "panel" or "clblast". */
 const char *madpo_matmul_provider_name(const madpo_device *dev);
@@ -58,8 +60,8 @@ const char *madpo_matmul_provider_name(const madpo_device *dev);
 madpo_status madpo_matmul_with(madpo_device *dev, madpo_matmul_provider provider,
                                const madpo_matmul_spec *spec, madpo_tensor C, madpo_tensor A,
                                madpo_tensor B, madpo_error *err) MADPO_MUST_CHECK;
-/* Give CLBlast the parameters it does best with on CPU devices (96 x 96 tiles of 3 x 8 items, 16-wide
- * vectors; its own database has none for them), so that a comparison is fair. For benchmarks: holds for
- * the whole process. */
+/* Give CLBlast the parameters it does best with on CPU devices (96 x 96 tiles of 3 x 8 items,
+ * 16-wide vectors; its own database has none for them), so that a comparison is fair. For
+ * benchmarks: holds for the whole process. */
 madpo_status madpo_matmul_tune_clblast(madpo_device *dev, madpo_error *err) MADPO_MUST_CHECK;
 #endif

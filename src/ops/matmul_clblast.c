@@ -1,9 +1,9 @@
 /* The CLBlast provider: plain Sgemm with our scratch buffer, batches as a loop over it.
  *
- * Not its strided-batched routine, which ignores strides and offsets where no padding is needed, nor its
- * half routine, which accumulates in half. Sizes of zero are errors to CLBlast; matmul.c keeps them
- * away. Whether it takes its direct or its padded kernel depends on the sizes, so the promise that a row's
- * bits do not depend on M, N or the batch is the panel provider's alone. */
+ * Not its strided-batched routine, which ignores strides and offsets where no padding is needed,
+ * nor its half routine, which accumulates in half. Sizes of zero are errors to CLBlast; matmul.c
+ * keeps them away. Whether it takes its direct or its padded kernel depends on the sizes, so the
+ * promise that a row's bits do not depend on M, N or the batch is the panel provider's alone. */
 #include "ops/matmul_inside.h"
 
 #include "base/error.h"
@@ -11,7 +11,8 @@
 
 #include <clblast_c.h>
 
-/* Scratch of one call in floats; it depends on whether the offsets are zero, so the larger is taken. */
+/* Scratch of one call in floats; it depends on whether the offsets are zero, so the larger is
+ * taken. */
 int64_t madpo__clblast_workspace(const madpo_device *dev, const madpo__product *p)
 {
     const CLBlastTranspose ta = p->ta ? CLBlastTransposeYes : CLBlastTransposeNo;
@@ -44,9 +45,9 @@ static madpo_status clblast_one(madpo_device *dev, const madpo__product *p, int6
     CLBlastStatusCode code = CLBlastSgemmWithTempBuffer(
         CLBlastLayoutRowMajor, ta, tb, (size_t)p->M, (size_t)p->N, (size_t)p->K, p->alpha,
         madpo_buffer_native(A.buffer), (size_t)(A.offset + item * p->stride_a), (size_t)p->lda,
-        madpo_buffer_native(B.buffer), (size_t)(B.offset + item * p->stride_b), (size_t)p->ldb, beta,
-        madpo_buffer_native(C.buffer), (size_t)(C.offset + item * p->stride_c), (size_t)p->ldc, &queue,
-        profile ? &event : NULL, madpo_buffer_native(temp.buffer));
+        madpo_buffer_native(B.buffer), (size_t)(B.offset + item * p->stride_b), (size_t)p->ldb,
+        beta, madpo_buffer_native(C.buffer), (size_t)(C.offset + item * p->stride_c),
+        (size_t)p->ldc, &queue, profile ? &event : NULL, madpo_buffer_native(temp.buffer));
 
     if (code != CLBlastSuccess)
         return madpo_device_native_error(err, (int)code, "matrix product by CLBlast");
@@ -70,8 +71,8 @@ madpo_status madpo__clblast_run(madpo_device *dev, const madpo__product *p, madp
 madpo_status madpo_matmul_tune_clblast(madpo_device *dev, madpo_error *err)
 {
     /* GEMMK 1: no local memory; all sixteen names have to be given */
-    static const char *names[] = {"GEMMK", "KREG",  "KWG",   "KWI", "MDIMA", "MDIMC", "MWG", "NDIMB",
-                                  "NDIMC", "NWG",   "SA",    "SB",  "STRM",  "STRN",  "VWM", "VWN"};
+    static const char *names[] = {"GEMMK", "KREG", "KWG", "KWI", "MDIMA", "MDIMC", "MWG", "NDIMB",
+                                  "NDIMC", "NWG",  "SA",  "SB",  "STRM",  "STRN",  "VWM", "VWN"};
     static const size_t values[] = {1, 1, 1, 1, 3, 3, 96, 8, 8, 96, 0, 0, 0, 0, 16, 1};
     const CLBlastStatusCode code =
         CLBlastOverrideParameters(madpo_device_native_id(dev), "Xgemm", CLBlastPrecisionSingle,

@@ -15,7 +15,8 @@ madpo__product madpo__product_of(const madpo_matmul_spec *spec);
 
 /* ---- panel: our kernels (cl/ops/matmul.cl) ---- */
 
-/* Block sizes: vectors of `vw` floats, blocks of `mr` rows x 2 vw columns. `defines` is the program's. */
+/* Block sizes: vectors of `vw` floats, blocks of `mr` rows x 2 vw columns. `defines` is the
+ * program's. */
 typedef struct madpo__panel {
     int vw, mr;
     const char *defines;
@@ -27,9 +28,9 @@ const madpo__panel *madpo__panel_by_width(int vw);
 
 int64_t madpo__panel_workspace(const madpo__panel *panel, const madpo__product *p);
 int64_t madpo__panel_packed_floats(const madpo__panel *panel, const madpo__product *p);
-madpo_status madpo__panel_pack(madpo_device *dev, const madpo__panel *panel, const madpo__product *p,
-                               madpo_tensor packed, madpo_tensor B, madpo_error *err)
-    MADPO_MUST_CHECK;
+madpo_status madpo__panel_pack(madpo_device *dev, const madpo__panel *panel,
+                               const madpo__product *p, madpo_tensor packed, madpo_tensor B,
+                               madpo_error *err) MADPO_MUST_CHECK;
 /* `b_packed`: B is what _pack made. */
 madpo_status madpo__panel_run(madpo_device *dev, const madpo__panel *panel, const madpo__product *p,
                               madpo_tensor C, madpo_tensor A, madpo_tensor B, bool b_packed,

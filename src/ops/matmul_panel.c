@@ -1,10 +1,13 @@
 /* The panel provider: what to pack, how to cut the work, and the launches (cl/ops/matmul.cl).
  *
- * None of the choices made here changes a result: each element of C is one chain of fused multiply-adds
- * over k in every kernel. They are speed only, measured under PoCL on AVX-512 (14 x 32 blocks):
- *   - an operand whose k's lie a multiple of 4 KiB apart meets the same few cache sets again and
- *     again, so it is packed once it is used often enough to pay for the copy;
- *   - a B stored [N,K] is always packed (vectors along N are needed), other operands otherwise not. */
+ * None of the choices made here changes a result: each element of C is one chain of fused
+ * multiply-adds over k in every kernel. They are speed only, measured under PoCL on AVX-512 (14 x
+ * 32 blocks):
+ *   - an operand whose stored rows lie a multiple of 4 KiB apart meets the same few cache sets
+ * again and again: it is packed once it is used often enough to pay for the copy; A by rows is
+ * staged before;
+ *   - a B stored [N,K] is always packed (vectors along N are needed), other operands otherwise not.
+ */
 #include "ops/matmul_inside.h"
 
 #include "device/launch.h"
@@ -12,19 +15,22 @@
 #include <assert.h>
 #include <stddef.h>
 
-/* Rows x vectors that fill the registers: 28 of 32 (AVX-512), 12 of 16 (AVX2), and a modest block where
- * the width says nothing (SSE, NEON, and GPUs, which use these kernels in tests only). */
+/* Rows x vectors that fill the registers: 28 of 32 (AVX-512), 12 of 16 (AVX2), and a modest block
+ * where the width says nothing (SSE, NEON, and GPUs, which use these kernels in tests only). */
 static const madpo__panel panels[] = {
     {4, 4, "-DVW=4 -DMR=4"},
     {8, 6, "-DVW=8 -DMR=6"},
     {16, 14, "-DVW=16 -DMR=14"},
 };
 
-#define L2_BLOCK    (256 * 1024) /* bytes of A's panels that one work-group goes over again and again */
-#define PIECE       128          /* k's one packing work-group takes */
-#define ALIGN       64           /* floats: where a packed operand starts in the workspace */
-#define WORTH_PACK  256          /* uses of an element from which packing a badly placed operand pays */
-#define GROUP_FLOPS 200000       /* a work-group is not cut smaller than this */
+#define L2_BLOCK                                                                                   \
+    (256 * 1024)        /* bytes of A's panels that one work-group goes over again and again */
+#define RUN_BY_COL  512 /* k's in registers before C takes them over: A's columns are far apart */
+#define RUN_BY_ROW  1024
+#define ALIGN       64     /* floats: where a packed operand starts in the workspace */
+#define WORTH_PACK  64     /* uses of an element from which packing a badly placed operand pays */
+#define WORTH_ROWS  512    /* the same for A by rows, for which there is staging */
+#define GROUP_FLOPS 200000 /* a work-group is not cut smaller than this */
 
 const madpo__panel *madpo__panel_by_width(int vw)
 {
@@ -68,6 +74,7 @@ typedef struct panel_plan {
     int64_t items_a, items_b;   /* packed operands: batch items, one if all share it */
     int64_t groups[3];          /* column, row, batch */
     int64_t group_rows, group_cols;
+    int64_t run; /* k's a block stays in registers */
 } panel_plan;
 
 /* Do rows `ld` floats apart fall on the same few cache sets? */
@@ -82,7 +89,7 @@ static bool panel_packs_a(const madpo__panel *panel, const madpo__product *p)
 {
     if (p->ta)
         return p->M < panel->mr || (panel_aliases(p->lda) && p->N >= WORTH_PACK);
-    return p->M >= 4 * panel->mr && panel_aliases(p->lda) && p->N >= WORTH_PACK;
+    return p->M >= 4 * panel->mr && panel_aliases(p->lda) && p->N >= WORTH_ROWS;
 }
 
 static bool panel_packs_b(const madpo__panel *panel, const madpo__product *p)
@@ -90,22 +97,35 @@ static bool panel_packs_b(const madpo__panel *panel, const madpo__product *p)
     return p->tb || p->N < 2 * panel->vw || (panel_aliases(p->ldb) && p->M >= WORTH_PACK);
 }
 
-/* Rectangles of panels: rows so that A's part stays in the second-level cache, columns so that there are
- * a few rectangles per compute unit. */
+/* K cut into equal runs; a chain can only be put down in C as it is where alpha is 1. */
+static int64_t panel_run(const madpo__product *p, bool by_col)
+{
+    const int64_t K = p->K ? p->K : 1;
+
+    return p->alpha == 1 ? panel_count(K, panel_count(K, by_col ? RUN_BY_COL : RUN_BY_ROW)) : K;
+}
+
+/* Rectangles of panels: rows so that A's part stays in the second-level cache, and both ways so
+ * that there are a few rectangles per compute unit. No compute units: one block each, as kernels
+ * for GPUs have it. */
 static void panel_cut(panel_plan *plan, const madpo__panel *panel, const madpo__product *p,
                       int64_t compute_units)
 {
     const int64_t rows = panel_count(p->M, panel->mr), cols = panel_count(p->N, 2 * panel->vw);
-    const int64_t row_bytes = panel->mr * (p->K ? p->K : 1) * (int64_t)sizeof(float);
+    const int64_t row_bytes = panel->mr * plan->run * (int64_t)sizeof(float);
     const double flops = 2.0 * (double)p->M * (double)p->N * (double)(p->K + 1) * (double)p->batch;
-    int64_t want = panel_clamp((int64_t)(flops / GROUP_FLOPS), 1, 8 * compute_units);
-    int64_t row_groups = panel_count(rows, panel_clamp(L2_BLOCK / row_bytes, 1, rows));
+    const int64_t most = panel_clamp((int64_t)(flops / GROUP_FLOPS), 1, 8 * compute_units + 1);
+    const int64_t want = panel_count(most, p->batch); /* of one batch item */
+    int64_t row_groups, col_groups;
 
-    plan->group_rows = panel_count(rows, row_groups);
-    row_groups = panel_count(rows, plan->group_rows);
-    plan->group_cols = panel_count(cols, panel_clamp(panel_count(want, row_groups * p->batch), 1, cols));
+    row_groups = panel_count(rows, panel_clamp(L2_BLOCK / row_bytes, 1, rows));
+    if (row_groups * cols < want)
+        row_groups = panel_clamp(panel_count(want, cols), 1, rows);
+    col_groups = panel_clamp(panel_count(want, row_groups), 1, cols);
+    plan->group_rows = compute_units ? panel_count(rows, row_groups) : 1;
+    plan->group_cols = compute_units ? panel_count(cols, col_groups) : 1;
     plan->groups[0] = panel_count(cols, plan->group_cols);
-    plan->groups[1] = row_groups;
+    plan->groups[1] = panel_count(rows, plan->group_rows);
     plan->groups[2] = p->batch;
 }
 
@@ -118,6 +138,7 @@ static panel_plan panel_make_plan(const madpo__panel *panel, const madpo__produc
     plan.floats_b = madpo__panel_packed_floats(panel, p);
     plan.items_a = p->stride_a ? p->batch : 1;
     plan.items_b = p->stride_b ? p->batch : 1;
+    plan.run = compute_units ? panel_run(p, plan.pack_a || p->ta) : p->K + (p->K == 0);
     panel_cut(&plan, panel, p, compute_units);
     return plan;
 }
@@ -132,7 +153,7 @@ static int64_t panel_round(int64_t floats)
 int64_t madpo__panel_workspace(const madpo__panel *panel, const madpo__product *p)
 {
     const panel_plan plan = panel_make_plan(panel, p, 1);
-    const bool may_a = p->N >= WORTH_PACK && (p->ta || p->M >= 4 * panel->mr);
+    const bool may_a = p->ta ? p->N >= WORTH_PACK : p->M >= 4 * panel->mr && p->N >= WORTH_ROWS;
     const bool may_b = p->tb || p->M >= WORTH_PACK;
 
     return panel_round(plan.items_a * (may_a ? plan.floats_a : panel->mr * p->K)) +
@@ -163,7 +184,10 @@ static madpo_status panel_pack(madpo_device *dev, const madpo__panel *panel, con
                                int64_t per, madpo_tensor out, const panel_source *x, int64_t K,
                                madpo_error *err)
 {
-    const int64_t groups[3] = {panel_count(x->n, per), panel_count(K, PIECE), x->items};
+    /* a work-group reads long runs of x: many panels of a few k's, or the other way round */
+    const int64_t wide = x->by_row ? 8 : 64, piece = x->by_row ? 128 : 16;
+    const int64_t groups[3] = {panel_count(panel_count(x->n, per), wide), panel_count(K, piece),
+                               x->items};
     const int64_t local[3] = {1, 1, 1};
     madpo_launch l;
 
@@ -175,12 +199,14 @@ static madpo_status panel_pack(madpo_device *dev, const madpo__panel *panel, con
     madpo_arg_i32(&l, x->by_row);
     madpo_arg_i64(&l, x->n);
     madpo_arg_i64(&l, K);
-    madpo_arg_i64(&l, PIECE);
+    madpo_arg_i64(&l, wide);
+    madpo_arg_i64(&l, piece);
     return madpo_launch_grid(&l, 3, groups, local, err);
 }
 
-madpo_status madpo__panel_pack(madpo_device *dev, const madpo__panel *panel, const madpo__product *p,
-                               madpo_tensor packed, madpo_tensor B, madpo_error *err)
+madpo_status madpo__panel_pack(madpo_device *dev, const madpo__panel *panel,
+                               const madpo__product *p, madpo_tensor packed, madpo_tensor B,
+                               madpo_error *err)
 {
     const panel_source x = {B, p->ldb, 0, p->N, 1, p->tb};
 
@@ -199,8 +225,8 @@ static madpo_status panel_operand_a(madpo_device *dev, const madpo__panel *panel
         return MADPO_OK;
     *a = (panel_operand){madpo_tensor_slice(*workspace, 0, floats), panel->mr, p->K * panel->mr,
                          p->stride_a ? plan->floats_a : 0, false};
-    *workspace = madpo_tensor_slice(*workspace, panel_round(floats),
-                                    workspace->n - panel_round(floats));
+    *workspace =
+        madpo_tensor_slice(*workspace, panel_round(floats), workspace->n - panel_round(floats));
     return panel_pack(dev, panel, "matmul_pack_a", panel->mr, a->t, &x, p->K, err);
 }
 
@@ -230,7 +256,8 @@ static madpo_status panel_multiply(madpo_device *dev, const madpo__panel *panel,
     const int64_t local[3] = {1, 1, 1};
     madpo_launch l;
 
-    madpo_launch_begin(&l, dev, "matmul", by_col ? "matmul_by_col" : "matmul_by_row", panel->defines);
+    madpo_launch_begin(&l, dev, "matmul", by_col ? "matmul_by_col" : "matmul_by_row",
+                       panel->defines);
     madpo_arg_tensor(&l, C);
     madpo_arg_i64(&l, p->ldc);
     madpo_arg_i64(&l, p->stride_c);
@@ -239,6 +266,8 @@ static madpo_status panel_multiply(madpo_device *dev, const madpo__panel *panel,
     if (by_col) {
         madpo_arg_i64(&l, a->panel);
         madpo_arg_i32(&l, a->shift);
+    } else {
+        madpo_arg_i32(&l, panel_aliases(a->k));
     }
     madpo_arg_i64(&l, a->stride);
     madpo_arg_tensor(&l, b->t);
@@ -249,6 +278,7 @@ static madpo_status panel_multiply(madpo_device *dev, const madpo__panel *panel,
     madpo_arg_i64(&l, p->M);
     madpo_arg_i64(&l, p->N);
     madpo_arg_i64(&l, p->K);
+    madpo_arg_i64(&l, plan->run);
     madpo_arg_i64(&l, plan->group_rows);
     madpo_arg_i64(&l, plan->group_cols);
     madpo_arg_f32(&l, p->alpha);
@@ -260,7 +290,9 @@ madpo_status madpo__panel_run(madpo_device *dev, const madpo__panel *panel, cons
                               madpo_tensor C, madpo_tensor A, madpo_tensor B, bool b_packed,
                               madpo_error *err)
 {
-    panel_plan plan = panel_make_plan(panel, p, madpo_device_get_info(dev)->compute_units);
+    const madpo_device_info *info = madpo_device_get_info(dev);
+    panel_plan plan =
+        panel_make_plan(panel, p, info->kind == MADPO_DEVICE_CPU ? info->compute_units : 0);
     panel_operand a = {.t = A}, b = {.t = B};
     madpo_tensor workspace = {0};
     int64_t need;

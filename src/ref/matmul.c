@@ -8,7 +8,8 @@ static int64_t ref_or(int64_t value, int64_t otherwise)
     return value ? value : otherwise;
 }
 
-void madpo_ref_matmul(const madpo_ref_matmul_spec *spec, double *C, const double *A, const double *B)
+void madpo_ref_matmul(const madpo_ref_matmul_spec *spec, double *C, const double *A,
+                      const double *B)
 {
     const int64_t lda = ref_or(spec->lda, spec->transpose_a ? spec->M : spec->K);
     const int64_t ldb = ref_or(spec->ldb, spec->transpose_b ? spec->K : spec->N);
@@ -27,8 +28,8 @@ void madpo_ref_matmul(const madpo_ref_matmul_spec *spec, double *C, const double
     }
 }
 
-void madpo_ref_matmul_bwd(const madpo_ref_matmul_spec *spec, double *dA, double *dB, const double *A,
-                          const double *B, const double *dC)
+void madpo_ref_matmul_bwd(const madpo_ref_matmul_spec *spec, double *dA, double *dB,
+                          const double *A, const double *B, const double *dC)
 {
     const int64_t M = spec->M, N = spec->N, K = spec->K;
     const bool ta = spec->transpose_a, tb = spec->transpose_b;

@@ -19,9 +19,9 @@ typedef struct madpo_ref_matmul_spec {
 void madpo_ref_matmul(const madpo_ref_matmul_spec *spec, double *C, const double *A,
                       const double *B);
 
-/* Gradients of sum(dC * C) with respect to the operands as they are stored: dA and dB (either may be
- * NULL) are written dense, in the operand's stored shape; A, B and dC [M,N] are dense too. */
-void madpo_ref_matmul_bwd(const madpo_ref_matmul_spec *spec, double *dA, double *dB, const double *A,
-                          const double *B, const double *dC);
+/* Gradients of sum(dC * C) with respect to the operands as they are stored: dA and dB (either may
+ * be NULL) are written dense, in the operand's stored shape; A, B and dC [M,N] are dense too. */
+void madpo_ref_matmul_bwd(const madpo_ref_matmul_spec *spec, double *dA, double *dB,
+                          const double *A, const double *B, const double *dC);
 
 #endif

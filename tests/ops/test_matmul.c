@@ -1,6 +1,7 @@
 /* Matrix product against its twin: every transpose, provider, edge, stride and batch; and the
  * promise that an element depends on its row, its column and K alone. */
 #include "ops/matmul.h"
+#include "ops/matmul_inside.h"
 #include "ref/matmul.h"
 #include "tests/support/op_test.h"
 
@@ -184,36 +185,174 @@ static void test_batch(void **state)
     }
 }
 
-/* Row `row` of an M-row product, alone and inside the whole, must have the same bits; packed too.
- */
-static void test_row_bits(void **state)
+/* Leading dimensions of 4 KiB, where operands are packed or staged that otherwise lie as they are;
+ * and several runs of k. */
+static void test_aliasing(void **state)
 {
+    static const int64_t sizes[][4] = {
+        /* M, N, K, op */
+        {70, 70, 1024, MADPO_MATMUL_NN}, {70, 520, 1024, MADPO_MATMUL_NT},
+        {1024, 65, 70, MADPO_MATMUL_TN}, {65, 1024, 70, MADPO_MATMUL_TN},
+        {1024, 70, 33, MADPO_MATMUL_TT}, {9, 40, 2048, MADPO_MATMUL_NN},
+        {30, 40, 1537, MADPO_MATMUL_TN}, {30, 40, 2100, MADPO_MATMUL_NT},
+    };
     op_test *T = *state;
-    const int64_t M = 61, N = 45, K = T->tiny ? 33 : 4500, row = 37;
-    matmul_ctx whole = {.provider = MADPO_MATMUL_PANEL};
 
-    op_case(T, "matmul row bits");
-    whole.spec = (madpo_matmul_spec){.op = MADPO_MATMUL_NT, .M = M, .N = N, .K = K};
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        const int64_t *d = sizes[i];
+
+        for (int mode = 0; mode < 3 && !op_too_large(T, d[0] * d[1] * d[2] / 16); mode++) {
+            matmul_ctx c = {.provider = MADPO_MATMUL_PANEL};
+
+            c.spec =
+                (madpo_matmul_spec){.op = (madpo_matmul_op)d[3], .M = d[0], .N = d[1], .K = d[2]};
+            c.spec.accumulate = mode == 1;
+            c.spec.alpha = mode == 2 ? -0.75f : 0.0f;
+            check(T, &c, 0, false);
+        }
+    }
+}
+
+typedef struct width_ctx {
+    const madpo__panel *panel;
+    madpo__product product;
+    op_array *A, *B, *C;
+} width_ctx;
+
+static void run_width(op_test *T, void *ctx)
+{
+    const width_ctx *c = ctx;
+
+    OP_OK(T, madpo__panel_run(T->dev, c->panel, &c->product, c->C->t, c->A->t, c->B->t, false,
+                              &T->err));
+}
+
+/* The blocks of every vector width, not only this device's, at sizes around their edges; they all
+ * give the same bits. */
+static void check_widths(op_test *T, const madpo_matmul_spec *spec, int mode)
+{
+    static const int widths[] = {4, 8, 16};
+    const int64_t M = spec->M, N = spec->N, K = spec->K;
+    uint32_t *first = NULL;
+    width_ctx c = {.product = madpo__product_of(spec)};
+
+    for (size_t w = 0; w < 3; w++) {
+        matmul_ctx r = {.spec = *spec};
+
+        op_case(T, "matmul %s %lldx%lldx%lld width %d mode %d", op_names[spec->op], (long long)M,
+                (long long)N, (long long)K, widths[w], mode);
+        madpo_rng_init(&T->rng, 7, (uint64_t)(M * 1000 + N)); /* the same numbers for every width */
+        c.panel = madpo__panel_by_width(widths[w]);
+        c.A = r.A = op_random(T, M * K, -1, 1);
+        c.B = r.B = op_random(T, N * K, -1, 1);
+        c.C = r.C = op_output(T, M * N, spec->accumulate);
+        OP_OK(T, madpo_workspace_reserve(T->dev, madpo__panel_workspace(c.panel, &c.product),
+                                         &T->err));
+        op_run(T, run_width, &c);
+        r.spec.lda = c.product.lda;
+        r.spec.ldb = c.product.ldb;
+        r.spec.ldc = c.product.ldc;
+        reference(&r);
+        op_check(T, c.C, "C", 1e-6 + 1e-7 * (double)K, 2e-6);
+        if (!first) {
+            first = malloc((size_t)(M * N) * sizeof *first);
+            assert_non_null(first);
+            memcpy(first, c.C->got, (size_t)(M * N) * sizeof *first);
+        }
+        assert_memory_equal(first, c.C->got, (size_t)(M * N) * sizeof *first);
+    }
+    free(first);
+}
+
+static void test_widths(void **state)
+{
+    static const int64_t sizes[][3] = {{1, 7, 5},    {3, 8, 4},   {4, 9, 17},  {6, 16, 16},
+                                       {7, 15, 33},  {8, 31, 20}, {9, 33, 19}, {13, 63, 9},
+                                       {15, 32, 35}, {29, 70, 40}};
+    op_test *T = *state;
+
+    if (T->tiny)
+        return; /* slow checkers need minutes to compile a width that is not theirs; test_panel runs
+                   that */
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        for (int op = 0; op < 4; op++) {
+            const int mode = (int)(i + (size_t)op) % 3;
+
+            check_widths(T,
+                         &(madpo_matmul_spec){.op = (madpo_matmul_op)op,
+                                              .M = sizes[i][0],
+                                              .N = sizes[i][1],
+                                              .K = sizes[i][2],
+                                              .alpha = mode == 2 ? 0.5f : 1.0f,
+                                              .accumulate = mode == 1},
+                         mode);
+        }
+    }
+}
+
+/* Rows [row, row + m) of A times B into `got`, plainly or with B packed. */
+static void some_rows(op_test *T, const matmul_ctx *whole, int64_t row, int64_t m, bool packed,
+                      float *got)
+{
+    const int64_t N = whole->spec.N, K = whole->spec.K;
+    madpo_matmul_spec spec = whole->spec;
+    const madpo_tensor A = madpo_tensor_slice(whole->A->t, row * K, m * K);
+    madpo_tensor C, Bp;
+
+    spec.M = m;
+    OP_OK(T, madpo_tensor_new(&C, T->dev, m * N, MADPO_DTYPE_F32, "rows", &T->err));
+    OP_OK(T, madpo_tensor_new(&Bp, T->dev, madpo_matmul_packed_floats(T->dev, &spec),
+                              MADPO_DTYPE_F32, "packed", &T->err));
+    if (packed) {
+        OP_OK(T, madpo_matmul_pack(T->dev, &spec, Bp, whole->B->t, &T->err));
+        OP_OK(T, madpo_matmul_packed(T->dev, &spec, C, A, Bp, &T->err));
+    } else {
+        OP_OK(T, madpo_matmul(T->dev, &spec, C, A, whole->B->t, &T->err));
+    }
+    OP_OK(T, madpo_tensor_read(T->dev, C, got, m * N, &T->err));
+    madpo_buffer_free(C.buffer);
+    madpo_buffer_free(Bp.buffer);
+}
+
+/* A row has the same bits in every product it is part of: alone, in groups of every size, packed.
+ */
+static void check_row_bits(op_test *T, madpo_matmul_op op, int64_t K)
+{
+    static const int64_t counts[] = {1, 2, 3, 4, 7, 8, 13, 14, 15, 29, 60};
+    const int64_t M = 61, N = 45;
+    matmul_ctx whole = {.provider = MADPO_MATMUL_PANEL};
+    float *got = malloc((size_t)(M * N) * sizeof *got);
+
+    assert_non_null(got);
+    op_case(T, "matmul row bits %s K=%lld", op_names[op], (long long)K);
+    whole.spec = (madpo_matmul_spec){.op = op, .M = M, .N = N, .K = K};
     fill_spec(&whole.spec, 0, false);
     whole.A = op_random(T, M * K, -1, 1);
     whole.B = op_random(T, N * K, -1, 1);
     whole.C = op_output(T, M * N, false);
     reserve(T, &whole.spec);
     op_run(T, run, &whole);
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
+        const int64_t m = counts[i], row = (int64_t)(i * 17) % (M - m + 1);
 
-    float *alone = calloc((size_t)N, sizeof *alone);
-    madpo_tensor c_alone;
-    matmul_ctx one = whole;
+        for (int packed = 0; packed < 2; packed++) {
+            some_rows(T, &whole, row, m, packed, got);
+            assert_memory_equal(got, whole.C->got + row * N, (size_t)(m * N) * sizeof *got);
+        }
+    }
+    free(got);
+}
 
-    assert_non_null(alone);
-    OP_OK(T, madpo_tensor_new(&c_alone, T->dev, N, MADPO_DTYPE_F32, "row", &T->err));
-    one.spec.M = 1;
-    OP_OK(T, madpo_matmul_with(T->dev, MADPO_MATMUL_PANEL, &one.spec, c_alone,
-                               madpo_tensor_slice(whole.A->t, row * K, K), whole.B->t, &T->err));
-    OP_OK(T, madpo_tensor_read(T->dev, c_alone, alone, N, &T->err));
-    assert_memory_equal(alone, whole.C->got + row * N, (size_t)N * sizeof *alone);
-    madpo_buffer_free(c_alone.buffer);
-    free(alone);
+static void test_row_bits(void **state)
+{
+    op_test *T = *state;
+
+    if (strcmp(madpo_matmul_provider_name(T->dev), "panel") != 0) {
+        print_message("row bits: promised by the panel provider only\n");
+        return;
+    }
+    check_row_bits(T, MADPO_MATMUL_NT, T->tiny ? 33 : 4500);
+    check_row_bits(T, MADPO_MATMUL_NN, T->tiny ? 16 : 1024); /* staged rows */
 }
 
 typedef struct grad_ctx {
@@ -280,6 +419,7 @@ static void test_refusals(void **state)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_panel),    cmocka_unit_test(test_clblast),
     cmocka_unit_test(test_packed),   cmocka_unit_test(test_batch),
+    cmocka_unit_test(test_aliasing), cmocka_unit_test(test_widths),
     cmocka_unit_test(test_row_bits), cmocka_unit_test(test_gradient),
     cmocka_unit_test(test_refusals),
 };
