@@ -7,8 +7,8 @@
 #include "data/pack.h"
 #include "train/stages.h"
 
-/* A seed of its own for each purpose ("split", "sft", "labels", ...), a pure function of run.seed and
- * the name. */
+/* A seed of its own for each purpose ("split", "sft", "labels" and so on), a pure function of
+ * run.seed and the name. */
 uint64_t madpo_stage_seed(const madpo_stage_context *ctx, const char *purpose);
 
 /* Append an event; NULL `fields` (stolen) means that memory ran out while making them. */

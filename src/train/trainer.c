@@ -272,8 +272,8 @@ static madpo_status trainer_stage_event(madpo_stage_context *ctx, const madpo_st
                              json_pack("{s:s,s:s}", "stage", stage->name, "status", status), err);
 }
 
-/* Where the stage's device time went, kernel by kernel (device.profile). A message and no event: times
- * do not repeat. */
+/* Where the stage's device time went, kernel by kernel (device.profile). A message and no event:
+ * times do not repeat. */
 static madpo_status trainer_profile(madpo_stage_context *ctx, const madpo_stage *stage,
                                     madpo_error *err)
 {
