@@ -8,7 +8,7 @@
  * the backward pass recomputes the probabilities (Dao et al. 2022, FlashAttention):
  *   delta = rowsum(do * o), P = exp(S - lse), dv = P^T do, dS = P (do v^T - delta),
  *   dq = scale dS k, dk = scale dS^T q; dk, dv sum over the heads of a group and over the branches.
- *   */
+ */
 #include "device/buffer.h"
 
 typedef struct madpo_attention_dims {
@@ -22,22 +22,23 @@ typedef struct madpo_attention_dims {
 
 /* o [T,H,D] write; lse [T,H] write; q [T,H,D], k, v [T,K,D] read; seg [n_seg,6] i32 (the fields of
  * madpo_segment in order); tok_seg, pos [T] i32 read. */
-madpo_status madpo_attention_fwd(madpo_device *dev, madpo_tensor o, madpo_tensor lse, madpo_tensor q,
-                                 madpo_tensor k, madpo_tensor v, madpo_tensor seg,
+madpo_status madpo_attention_fwd(madpo_device *dev, madpo_tensor o, madpo_tensor lse,
+                                 madpo_tensor q, madpo_tensor k, madpo_tensor v, madpo_tensor seg,
                                  madpo_tensor tok_seg, madpo_tensor pos,
-                                 const madpo_attention_dims *dims, madpo_error *err) MADPO_MUST_CHECK;
+                                 const madpo_attention_dims *dims,
+                                 madpo_error *err) MADPO_MUST_CHECK;
 
 /* dq [T,H,D], dk, dv [T,K,D] write or accumulate; d_o [T,H,D] and the forward's o, lse, q, k, v
  * read; delta [T,H] scratch write. Deterministic: keys gather from their queries in a fixed order.
- * */
+ */
 typedef struct madpo_attention_grads {
     madpo_tensor dq, dk, dv, delta;
     madpo_tensor d_o, o, lse, q, k, v;
     madpo_tensor seg, tok_seg, pos;
 } madpo_attention_grads;
 madpo_status madpo_attention_bwd(madpo_device *dev, const madpo_attention_grads *t,
-                                 const madpo_attention_dims *dims, bool accumulate, madpo_error *err)
-    MADPO_MUST_CHECK;
+                                 const madpo_attention_dims *dims, bool accumulate,
+                                 madpo_error *err) MADPO_MUST_CHECK;
 
 /* One new token per slot against a KV cache: o [B,H,D] write; q [B,H,D] read; k_cache, v_cache
  * [slots,P,K,D] read; slot [B] i32; len [B] i32: keys 0..len-1 are valid, the query's own position
