@@ -46,10 +46,8 @@ static madpo_status buffer_failed(const madpo_device *dev, cl_int code, uint64_t
     if (code != CL_MEM_OBJECT_ALLOCATION_FAILURE && code != CL_OUT_OF_RESOURCES &&
         code != CL_OUT_OF_HOST_MEMORY && code != CL_INVALID_BUFFER_SIZE)
         return madpo__cl_error(err, code, "%s: allocating %.1f MB", label, (double)bytes / MB);
-    if (err && err->code == MADPO_OK)
-        err->cl_code = code;
-    return madpo_error_set(
-        err, MADPO_ERR_MEMORY,
+    return madpo__cl_set(
+        err, MADPO_ERR_MEMORY, code,
         "%s: the driver of %s refused %.1f MB beside the %.1f MB in use (%s): lower "
         "batch.tokens or device.memory_mb, or close what else uses the device",
         label, dev->info.name, (double)bytes / MB, (double)dev->stats.bytes / MB,

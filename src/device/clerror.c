@@ -62,6 +62,21 @@ const char *madpo__cl_name(cl_int code)
     return "unknown OpenCL error";
 }
 
+madpo_status madpo__cl_set(madpo_error *err, madpo_status status, cl_int code, const char *fmt, ...)
+{
+    const bool first = err && err->code == MADPO_OK;
+    char message[MADPO_ERROR_MESSAGE];
+    va_list args;
+
+    va_start(args, fmt);
+    vsnprintf(message, sizeof message, fmt, args);
+    va_end(args);
+    (void)madpo_error_set(err, status, "%s", message);
+    if (first)
+        err->cl_code = code;
+    return status;
+}
+
 madpo_status madpo__cl_error(madpo_error *err, cl_int code, const char *fmt, ...)
 {
     madpo_status status = MADPO_ERR_DEVICE;
@@ -90,9 +105,8 @@ madpo_status madpo__cl_error(madpo_error *err, cl_int code, const char *fmt, ...
     default:
         break;
     }
-    if (err && err->code == MADPO_OK)
-        err->cl_code = code;
-    return madpo_error_set(err, status, "%s: %s (%d)%s", what, madpo__cl_name(code), code, remedy);
+    return madpo__cl_set(err, status, code, "%s: %s (%d)%s", what, madpo__cl_name(code), code,
+                         remedy);
 }
 
 madpo_status madpo_device_native_error(madpo_error *err, int code, const char *what)

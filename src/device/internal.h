@@ -13,6 +13,9 @@
 
 /* "CL_OUT_OF_RESOURCES" and so on; "unknown OpenCL error" for codes without a name. */
 const char *madpo__cl_name(cl_int code);
+/* As madpo_error_set, and keep the OpenCL code beside the message. */
+madpo_status madpo__cl_set(madpo_error *err, madpo_status status, cl_int code, const char *fmt, ...)
+    MADPO_PRINTF(4, 5);
 /* Record a failed OpenCL call: "<what>: <CL_NAME> (<code>)", with the remedy for codes that mean
  * a lost device or exhausted memory. The status is MADPO_ERR_MEMORY for allocation failures, else
  * MADPO_ERR_DEVICE. */
@@ -109,6 +112,7 @@ struct madpo_device {
     cl_command_queue queue;
     madpo_device_stats stats;
     madpo__cache cache;
+    bool lazy, lazy_known; /* the driver compiles at enqueue (program.c); asked the cache already */
     madpo__program *programs[MADPO__BUCKETS];
     madpo_kernel *kernels[MADPO__BUCKETS];
     madpo_tensor workspace;

@@ -2,6 +2,7 @@
 #include "device/internal.h"
 #include "device/launch.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/strbuf.h"
 #include "madpo/version.h"
@@ -42,6 +43,16 @@ static bool program_is(const char *own, const char *asked)
 
 /* ---- building ---- */
 
+/* Reading a binary takes a moment; more than this, and more than building, is compiling. */
+#define LAZY_SECONDS 0.25
+
+/* All a program is made from. */
+typedef struct program_recipe {
+    char *source, *options; /* owned */
+    char *key;              /* owned [n_key] */
+    size_t n_key;
+} program_recipe;
+
 /* No -cl-mad-enable: it lets a compiler trade the rounding of a*b+c per context, which would make
  * the same row's bits depend on the kernel variant; kernels say fma() where they want one. No flag
  * that lets the compiler forget NaN. */
@@ -56,19 +67,25 @@ static madpo_status program_options(const madpo_device *dev, const char *defines
     return madpo_strbuf_steal(&b, out, NULL, err);
 }
 
-/* Everything a driver's binary depends on; cache.c stores and compares the whole of it. */
-static madpo_status program_key(const madpo_device *dev, const char *options, const char *source,
-                                char **out, size_t *n, madpo_error *err)
+/* Everything a driver's binary depends on, but for options and source. */
+static void program_key_device(const madpo_device *dev, madpo_strbuf *b)
 {
     const madpo_device_info *info = &dev->info;
+
+    madpo_strbuf_printf(b, "madpo %s\nplatform %s\n%s\ndevice %s\n%s\n%s\ndriver %s\n",
+                        MADPO_VERSION, info->platform, info->platform_version, info->name,
+                        info->vendor, info->version, info->driver);
+}
+
+/* The whole key; cache.c stores and compares all of it. */
+static madpo_status program_key(const madpo_device *dev, program_recipe *r, madpo_error *err)
+{
     madpo_strbuf b = {0};
 
-    madpo_strbuf_printf(&b,
-                        "madpo %s\nplatform %s\n%s\ndevice %s\n%s\n%s\ndriver %s\noptions %s\n\n",
-                        MADPO_VERSION, info->platform, info->platform_version, info->name,
-                        info->vendor, info->version, info->driver, options);
-    madpo_strbuf_append(&b, source);
-    return madpo_strbuf_steal(&b, out, n, err);
+    program_key_device(dev, &b);
+    madpo_strbuf_printf(&b, "options %s\n\n", r->options);
+    madpo_strbuf_append(&b, r->source);
+    return madpo_strbuf_steal(&b, &r->key, &r->n_key, err);
 }
 
 /* The first line that tells an error, without its newline: [*n] inside `log`. */
@@ -103,19 +120,16 @@ static madpo_status program_build_failed(madpo_device *dev, cl_program program, 
     } else {
         n_line = strlen(line);
     }
-    if (err && err->code == MADPO_OK)
-        err->cl_code = code;
-    st = madpo_error_set(err, MADPO_ERR_DEVICE,
-                         "kernels of '%s' do not build on %s (%s): %.*s%s%s%s", stem,
-                         dev->info.name, madpo__cl_name(code), n_line > 300 ? 300 : (int)n_line,
-                         line, path ? " (whole log: " : "", path ? path : "", path ? ")" : "");
+    st = madpo__cl_set(err, MADPO_ERR_DEVICE, code,
+                       "kernels of '%s' do not build on %s (%s): %.*s%s%s%s", stem, dev->info.name,
+                       madpo__cl_name(code), n_line > 300 ? 300 : (int)n_line, line,
+                       path ? " (whole log: " : "", path ? path : "", path ? ")" : "");
     free(path);
     free(log);
     return st;
 }
 
-static bool program_from_binary(madpo_device *dev, const char *key, size_t n_key,
-                                const char *options, cl_program *out)
+static bool program_from_binary(madpo_device *dev, const program_recipe *r, cl_program *out)
 {
     unsigned char *binary;
     const unsigned char *bytes;
@@ -123,13 +137,13 @@ static bool program_from_binary(madpo_device *dev, const char *key, size_t n_key
     cl_int code, status = CL_SUCCESS;
 
     *out = NULL;
-    if (!madpo__cache_load(&dev->cache, key, n_key, &binary, &n))
+    if (!madpo__cache_load(&dev->cache, r->key, r->n_key, &binary, &n))
         return false;
     bytes = binary;
     *out = clCreateProgramWithBinary(dev->context, 1, &dev->id, &n, &bytes, &status, &code);
     free(binary);
     if (code == CL_SUCCESS && status == CL_SUCCESS &&
-        clBuildProgram(*out, 1, &dev->id, options, NULL, NULL) == CL_SUCCESS)
+        clBuildProgram(*out, 1, &dev->id, r->options, NULL, NULL) == CL_SUCCESS)
         return true;
     if (*out)
         clReleaseProgram(*out);
@@ -137,32 +151,70 @@ static bool program_from_binary(madpo_device *dev, const char *key, size_t n_key
     return false;
 }
 
-/* Keep the driver's binary. One context holds one device, so there is one binary. */
-static void program_store(madpo_device *dev, cl_program program, const char *key, size_t n_key)
+/* Some drivers compile a kernel when it is first enqueued with a local size, and keep the result
+ * themselves; asked for a program's binary they compile every kernel once more, for sizes nobody
+ * uses (PoCL 3.1: 25 s instead of 2.4 for seven programs). That is noticed by the clock at the
+ * first program, and remembered in the cache: from then on such a driver is left to its own cache.
+ */
+static bool program_is_lazy(madpo_device *dev, bool found_out)
 {
+    static const unsigned char yes[] = "lazy";
+    unsigned char *stored = NULL;
+    madpo_strbuf key = {0};
+    size_t n;
+
+    if (!dev->lazy_known || found_out) {
+        madpo_strbuf_append(&key, "compiles at enqueue\n");
+        program_key_device(dev, &key);
+        if (!key.failed && found_out)
+            madpo__cache_store(&dev->cache, key.s, key.n, yes, sizeof yes);
+        dev->lazy =
+            found_out || (!key.failed && madpo__cache_load(&dev->cache, key.s, key.n, &stored, &n));
+        dev->lazy_known = true;
+        free(stored);
+        madpo_strbuf_dispose(&key);
+    }
+    return dev->lazy;
+}
+
+/* Keep the driver's binary. One context holds one device, so there is one binary. */
+static void program_store(madpo_device *dev, cl_program program, const program_recipe *r,
+                          double build_seconds)
+{
+    const double start = madpo_clock_monotonic();
     size_t n = 0;
     unsigned char *binary;
+    double seconds;
 
+    if (!dev->cache.folder || program_is_lazy(dev, false))
+        return;
     if (clGetProgramInfo(program, CL_PROGRAM_BINARY_SIZES, sizeof n, &n, NULL) != CL_SUCCESS || !n)
         return;
     binary = malloc(n);
     if (binary &&
         clGetProgramInfo(program, CL_PROGRAM_BINARIES, sizeof binary, &binary, NULL) == CL_SUCCESS)
-        madpo__cache_store(&dev->cache, key, n_key, binary, n);
+        madpo__cache_store(&dev->cache, r->key, r->n_key, binary, n);
     free(binary);
+    seconds = madpo_clock_monotonic() - start;
+    if (seconds > LAZY_SECONDS && seconds > build_seconds)
+        (void)program_is_lazy(dev, true);
 }
 
-static madpo_status program_from_source(madpo_device *dev, const char *stem, const char *source,
-                                        const char *options, cl_program *out, madpo_error *err)
+static madpo_status program_from_source(madpo_device *dev, const char *stem,
+                                        const program_recipe *r, cl_program *out, madpo_error *err)
 {
+    const char *source = r->source;
+    const double start = madpo_clock_monotonic();
     madpo_status st = MADPO_OK;
     cl_int code;
 
     *out = clCreateProgramWithSource(dev->context, 1, &source, NULL, &code);
     if (code != CL_SUCCESS)
         return madpo__cl_error(err, code, "handing the source of '%s' to %s", stem, dev->info.name);
-    code = clBuildProgram(*out, 1, &dev->id, options, NULL, NULL);
-    if (code != CL_SUCCESS) {
+    code = clBuildProgram(*out, 1, &dev->id, r->options, NULL, NULL);
+    if (code == CL_SUCCESS) {
+        program_store(dev, *out, r, madpo_clock_monotonic() - start);
+    } else {
         st = program_build_failed(dev, *out, code, stem, err);
         clReleaseProgram(*out);
         *out = NULL;
@@ -173,9 +225,9 @@ static madpo_status program_from_source(madpo_device *dev, const char *stem, con
 static madpo_status program_make(madpo_device *dev, const char *stem, const char *defines,
                                  cl_program *out, madpo_error *err)
 {
+    program_recipe r = {0};
     madpo_strbuf name = {0};
-    char *path = NULL, *source = NULL, *options = NULL, *key = NULL;
-    size_t n_key = 0;
+    char *path = NULL;
     madpo_status st;
 
     *out = NULL;
@@ -183,29 +235,27 @@ static madpo_status program_make(madpo_device *dev, const char *stem, const char
     madpo_strbuf_printf(&name, "%s%s.cl", strchr(stem, '/') ? "" : "ops/", stem);
     st = madpo_strbuf_steal(&name, &path, NULL, err);
     if (st == MADPO_OK)
-        st = madpo__source_resolve(&source, path, err);
+        st = madpo__source_resolve(&r.source, path, err);
     if (st == MADPO_OK)
-        st = program_options(dev, defines, &options, err);
+        st = program_options(dev, defines, &r.options, err);
     if (st == MADPO_OK)
-        st = program_key(dev, options, source, &key, &n_key, err);
+        st = program_key(dev, &r, err);
     if (st != MADPO_OK)
         goto done;
-    if (program_from_binary(dev, key, n_key, options, out)) {
+    if (program_from_binary(dev, &r, out)) {
         dev->stats.cache_hits++;
     } else {
-        st = program_from_source(dev, stem, source, options, out, err);
+        st = program_from_source(dev, stem, &r, out, err);
         if (st != MADPO_OK)
             goto done;
         dev->stats.cache_misses++;
-        if (dev->cache.folder)
-            program_store(dev, *out, key, n_key);
     }
     dev->stats.n_programs++;
 done:
     free(path);
-    free(source);
-    free(options);
-    free(key);
+    free(r.source);
+    free(r.options);
+    free(r.key);
     return st;
 }
 
