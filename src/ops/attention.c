@@ -16,13 +16,14 @@ typedef struct shape {
 } shape;
 
 /* A CPU item takes 32 rows, MR of them in registers at a time (as many as the vector registers
- * hold: 8 of 16 floats with 512 bits, else 4), and fewer where private copies of wide heads would
- * outgrow the cache. A group elsewhere takes 16, or fewer where a wide head's sums would spill
- * registers. */
+ * hold: 8 of 16 floats with 512 bits, else 4; 1 where the device has no vectors and 16-wide steps
+ * only make long programs), and fewer where private copies of wide heads would outgrow the cache. A
+ * group elsewhere takes 16, or fewer where a wide head's sums would spill registers. */
 static void shape_init(shape *s, const madpo_device *dev, const madpo_attention_dims *d)
 {
     const int wg = madpo_device_get_work_group(dev);
-    const int mr = madpo_device_get_info(dev)->native_float_width >= 16 ? 8 : 4;
+    const uint32_t width = madpo_device_get_info(dev)->native_float_width;
+    const int mr = width >= 16 ? 8 : width >= 4 ? 4 : 1;
 
     if (wg == 1)
         s->block = d->D <= 512 ? 32 : 8;

@@ -16,6 +16,7 @@ static const group one_token[] = {{1, 0, 0}, {0, 0, 0}};
 static const group plain_7[] = {{7, 0, 0}, {0, 0, 0}};
 static const group small_pair[] = {{2, 3, 1}, {0, 0, 0}};
 static const group two_small[] = {{3, 1, 4}, {5, 0, 0}, {1, 1, 1}, {0, 0, 0}};
+static const group three_tiles[] = {{14, 19, 3}, {0, 0, 0}};
 static const group one_branch[] = {{18, 21, 0}, {4, 0, 2}, {0, 0, 0}};
 static const group long_prompt[] = {{70, 5, 2}, {0, 0, 0}};
 static const group many[] = {{20, 60, 60}, {3, 1, 40}, {50, 0, 0}, {1, 1, 1},
@@ -28,13 +29,15 @@ typedef struct shape {
 } shape;
 
 static const shape shapes[] = {
-    {one_token, 1, 1, 1, 0},    {one_token, 2, 1, 5, 0},    {plain_7, 2, 2, 5, 0},
-    {plain_7, 1, 1, 7, 3},      {small_pair, 4, 2, 5, 0},   {small_pair, 2, 1, 13, 2},
-    {two_small, 2, 1, 5, 0},    {two_small, 2, 1, 5, 1},    {two_small, 3, 3, 13, 4},
-    {one_branch, 4, 2, 13, 0},  {one_branch, 2, 1, 32, 7},  {long_prompt, 4, 1, 13, 0},
-    {long_prompt, 4, 1, 32, 9}, {many, 4, 2, 32, 0},        {many, 4, 4, 64, 0},
-    {many, 6, 2, 13, 25},       {many, 2, 1, 80, 33},       {plain_150, 2, 1, 64, 20},
-    {plain_150, 1, 1, 128, 0},  {plain_150, 8, 2, 7, 1000}, {small_pair, 1, 1, 520, 0},
+    {one_token, 1, 1, 5, 0},    {one_token, 2, 1, 5, 0},    {plain_7, 2, 2, 5, 0},
+    {plain_7, 1, 1, 5, 3},      {plain_7, 1, 1, 33, 0},     {small_pair, 4, 2, 5, 0},
+    {two_small, 2, 1, 5, 0},    {two_small, 2, 1, 5, 1},    {three_tiles, 1, 1, 5, 0},
+    {three_tiles, 1, 1, 5, 12}, {plain_7, 40, 8, 1, 0},     {small_pair, 8, 2, 13, 2},
+    {two_small, 3, 3, 13, 4},   {one_branch, 4, 2, 13, 0},  {one_branch, 2, 1, 32, 7},
+    {long_prompt, 4, 1, 13, 0}, {long_prompt, 4, 1, 32, 9}, {many, 4, 2, 32, 0},
+    {many, 4, 4, 64, 0},        {many, 6, 2, 13, 25},       {many, 2, 1, 80, 33},
+    {plain_150, 2, 1, 64, 20},  {plain_150, 1, 1, 128, 0},  {plain_150, 8, 2, 7, 1000},
+    {small_pair, 1, 1, 520, 0},
 };
 #define N_SHAPES (sizeof shapes / sizeof shapes[0])
 
@@ -123,7 +126,7 @@ static int64_t work_of(const shape *s)
 
     for (const group *g = s->groups; (*g)[0]; g++)
         T += (*g)[0] + (*g)[1] + (*g)[2];
-    return T * s->H * s->D;
+    return T * s->H * (s->D < 32 ? 32 : s->D); /* narrow heads are padded */
 }
 
 static void name_case(op_test *T, const char *what, const shape *s)
@@ -345,7 +348,8 @@ static void test_sharing(void **state)
             check_sharing(T, &a, &b);
     }
     const shape a = {shared, 1, 1, 5, 0}, b = {apart, 1, 1, 5, 0};
-    check_sharing(T, &a, &b);
+    if (!op_too_large(T, work_of(&a)))
+        check_sharing(T, &a, &b);
 }
 
 /* ---- nothing leaks ---- */
@@ -382,7 +386,7 @@ static void check_leak(op_test *T, const shape *s, int64_t from, int64_t to)
 static void test_leak(void **state)
 {
     static const group pair[] = {{5, 7, 6}, {4, 0, 0}, {0, 0, 0}};
-    const shape s = {pair, 2, 1, 5, 0}, windowed = {pair, 2, 1, 5, 3};
+    const shape s = {pair, 1, 1, 5, 0}, windowed = {pair, 1, 1, 5, 3};
     op_test *T = *state;
 
     check_leak(T, &s, 12, 18); /* rejected: not seen by prompt, chosen, the next sequence */
@@ -474,13 +478,14 @@ static void check_decode(op_test *T, int64_t P, int64_t H, int64_t K, int64_t D,
 
 static void test_decode(void **state)
 {
-    static const int64_t cases[][5] = {{1, 1, 1, 1, 0},    {3, 2, 1, 5, 0},      {5, 2, 2, 5, 2},
-                                       {17, 4, 2, 13, 0},  {40, 4, 2, 32, 0},    {100, 4, 1, 64, 0},
-                                       {100, 2, 1, 80, 9}, {130, 2, 2, 128, 70}, {9, 1, 1, 520, 0}};
+    static const int64_t cases[][5] = {{1, 1, 1, 5, 0},    {3, 2, 1, 5, 0},    {5, 2, 2, 5, 2},
+                                       {17, 1, 1, 5, 0},   {17, 4, 2, 13, 0},  {40, 4, 2, 32, 0},
+                                       {100, 4, 1, 64, 0}, {100, 2, 1, 80, 9}, {130, 2, 2, 128, 70},
+                                       {9, 1, 1, 520, 0}};
     op_test *T = *state;
 
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
-        if (!op_too_large(T, cases[i][0] * cases[i][1] * cases[i][3]))
+        if (!op_too_large(T, cases[i][0] * cases[i][1] * 32))
             check_decode(T, cases[i][0], cases[i][1], cases[i][2], cases[i][3], cases[i][4]);
 }
 
@@ -491,7 +496,7 @@ static void test_decode_is_last_row(void **state)
     op_test *T = *state;
 
     for (int64_t window = 0; window <= 6; window += 6) {
-        const shape s = {sequence, 4, 2, 13, window};
+        const shape s = {sequence, 2, 1, 5, window};
         const int32_t slot = 0, len = 19;
         name_case(T, "decode is the last row", &s);
         attention_ctx c = ctx_new(T, &s, 2);
