@@ -103,6 +103,15 @@ static bool cache_valid(const char *file, size_t n, const char *key, size_t n_ke
            memcmp(key, file + HEADER, n_key) == 0;
 }
 
+bool madpo__cache_has(const madpo__cache *cache, const char *key, size_t n_key)
+{
+    char *path = cache_path(cache, key, n_key);
+    const bool has = path && madpo_file_exists(path);
+
+    free(path);
+    return has;
+}
+
 bool madpo__cache_load(const madpo__cache *cache, const char *key, size_t n_key,
                        unsigned char **binary, size_t *n)
 {

@@ -66,6 +66,8 @@ void madpo__cache_dispose(madpo__cache *cache);
  * On true, *binary [*n] is owned by the caller (free). */
 bool madpo__cache_load(const madpo__cache *cache, const char *key, size_t n_key,
                        unsigned char **binary, size_t *n);
+/* Is there an entry, good or not? */
+bool madpo__cache_has(const madpo__cache *cache, const char *key, size_t n_key);
 /* Store (or replace) the entry; failure only leaves a note. */
 void madpo__cache_store(madpo__cache *cache, const char *key, size_t n_key,
                         const unsigned char *binary, size_t n);

@@ -186,7 +186,10 @@ static void program_store(madpo_device *dev, cl_program program, const program_r
     unsigned char *binary;
     double seconds;
 
-    if (!dev->cache.folder || program_is_lazy(dev, false))
+    if (!dev->cache.folder)
+        return;
+    /* a damaged or refused entry is replaced in any case */
+    if (program_is_lazy(dev, false) && !madpo__cache_has(&dev->cache, r->key, r->n_key))
         return;
     if (clGetProgramInfo(program, CL_PROGRAM_BINARY_SIZES, sizeof n, &n, NULL) != CL_SUCCESS || !n)
         return;
