@@ -56,6 +56,9 @@ ROW_KERNEL void head_chunk_fwd(TENSOR(float, logp), TENSOR(float, lse), TENSOR(f
     const float sum = s_old * exp_one(m_old - m) + row_sum_exp(zi, n, m, s);
     const float z_label = label >= 0 && label < n ? zi[label] : z_old;
 
+#if WG > 1
+    barrier(CLK_GLOBAL_MEM_FENCE); /* every item has read what the first now replaces */
+#endif
     if (get_local_id(0) == 0) {
         /* lse is formed once and subtracted as it is stored, so that logp == zmax - lse holds to
          * the bit where the label is the arg max */
