@@ -72,20 +72,27 @@ static const bench_shape bench_usual[] = {
 
 static const char *const bench_op_names[] = {"nn", "nt", "tn", "tt"};
 
-typedef struct bench_result {
+#define SAMPLES     9    /* rounds; each measures every subject once */
+#define SAMPLE_SECS 0.02 /* at least; short work is repeated within one sample */
+
+/* One thing that is timed: the multiply-adds alone, or a product through a provider. */
+typedef struct bench_subject {
     bench_shape shape;
-    const char *provider;
-    double gflops;
-} bench_result;
+    int provider;           /* index below, or PEAK */
+    double flops;           /* of one call */
+    int repeats;            /* calls in one sample */
+    double gflops[SAMPLES]; /* sorted in the end: the median counts */
+} bench_subject;
+
+enum { PEAK = -1 };
 
 typedef struct bench {
     madpo_device *dev;
     bench_shape *shapes; /* [n_shapes] owned */
     size_t n_shapes;
-    bool providers[2];     /* panel, clblast */
-    bench_result *results; /* [n_results] owned, room for two a shape */
-    size_t n_results;
-    double peak_gflops;
+    bool providers[2];       /* panel, clblast */
+    bench_subject *subjects; /* [n_subjects] owned; the first is the peak */
+    size_t n_subjects;
     madpo_tensor A, B, C;
 } bench;
 
@@ -135,8 +142,8 @@ static int bench_choose(bench *b, const bench_options *o)
         return madpo__cli_usage("bench: --op goes with --shape");
     b->n_shapes = own ? o->shapes.n : sizeof bench_usual / sizeof bench_usual[0];
     b->shapes = calloc(b->n_shapes, sizeof *b->shapes);
-    b->results = calloc(2 * b->n_shapes, sizeof *b->results);
-    if (!b->shapes || !b->results)
+    b->subjects = calloc(2 * b->n_shapes + 1, sizeof *b->subjects);
+    if (!b->shapes || !b->subjects)
         return madpo__cli_out_of_memory();
     if (!own)
         memcpy(b->shapes, bench_usual, sizeof bench_usual);
@@ -151,15 +158,7 @@ static int bench_choose(bench *b, const bench_options *o)
 
 /* ---- measuring ---- */
 
-#define SAMPLES     7
-#define SAMPLE_SECS 0.02 /* at least; short products are repeated within one sample */
-
-static int bench_compare(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
+#define PEAK_STEPS 100000 /* of every chain in one launch */
 
 /* Register-filling chains for the device's vectors: as many as hide the latency of two units. */
 static const char *bench_peak_defines(const madpo_device_info *info, double *flops)
@@ -176,87 +175,119 @@ static const char *bench_peak_defines(const madpo_device_info *info, double *flo
     return "-DVW=4 -DCHAINS=12";
 }
 
-/* Seconds of one launch of `items` work-items doing n steps. */
-static madpo_status bench_peak_once(bench *b, const char *defines, int64_t items, int32_t n,
-                                    double *seconds, madpo_error *err)
+static int64_t bench_peak_groups(const madpo_device_info *info)
 {
-    const int wg = madpo_device_get_work_group(b->dev);
-    const double start = madpo_clock_monotonic();
-    madpo_launch l;
-    madpo_status st;
-
-    madpo_launch_begin(&l, b->dev, "bench/fma_peak", "fma_peak", defines);
-    madpo_arg_tensor(&l, b->C);
-    madpo_arg_f32(&l, 0.5f);
-    madpo_arg_f32(&l, 0.25f);
-    madpo_arg_i32(&l, n);
-    st = madpo_launch_rows(&l, items / wg, err);
-    if (st == MADPO_OK)
-        st = madpo_device_finish(b->dev, err);
-    *seconds = madpo_clock_monotonic() - start;
-    return st;
+    return (int64_t)info->compute_units * (info->kind == MADPO_DEVICE_CPU ? 4 : 32);
 }
 
-/* The best of several launches, long enough that launching does not count. */
 static madpo_status bench_peak(bench *b, madpo_error *err)
 {
     const madpo_device_info *info = madpo_device_get_info(b->dev);
-    const int64_t groups = (int64_t)info->compute_units * (info->kind == MADPO_DEVICE_CPU ? 4 : 32);
-    const int64_t items = groups * madpo_device_get_work_group(b->dev);
-    double flops, seconds;
-    const char *defines = bench_peak_defines(info, &flops);
-    int32_t n = 1000;
-    madpo_status st = bench_peak_once(b, defines, items, n, &seconds, err); /* builds */
+    double flops;
+    madpo_launch l;
 
-    do {
-        n *= 2;
-        if (st == MADPO_OK)
-            st = bench_peak_once(b, defines, items, n, &seconds, err);
-    } while (st == MADPO_OK && seconds < SAMPLE_SECS && n < 100000000);
-    for (int i = 0; i < SAMPLES && st == MADPO_OK; i++) {
-        st = bench_peak_once(b, defines, items, n, &seconds, err);
-        b->peak_gflops = fmax(b->peak_gflops, flops * (double)items * n / seconds * 1e-9);
-    }
-    return st;
+    madpo_launch_begin(&l, b->dev, "bench/fma_peak", "fma_peak", bench_peak_defines(info, &flops));
+    madpo_arg_tensor(&l, b->C);
+    madpo_arg_f32(&l, 0.5f);
+    madpo_arg_f32(&l, 0.25f);
+    madpo_arg_i32(&l, PEAK_STEPS);
+    return madpo_launch_rows(&l, bench_peak_groups(info), err);
 }
 
-/* Seconds of `repeats` products one after the other. */
-static madpo_status bench_sample(bench *b, madpo_matmul_provider provider,
-                                 const madpo_matmul_spec *spec, int repeats, double *seconds,
+static madpo_status bench_call(bench *b, const bench_subject *s, madpo_error *err)
+{
+    const madpo_matmul_spec spec = {
+        .op = s->shape.op, .M = s->shape.m, .N = s->shape.n, .K = s->shape.k};
+
+    if (s->provider == PEAK)
+        return bench_peak(b, err);
+    return madpo_matmul_with(b->dev, bench_providers[s->provider], &spec, b->C, b->A, b->B, err);
+}
+
+/* Seconds of one sample. */
+static madpo_status bench_sample(bench *b, const bench_subject *s, double *seconds,
                                  madpo_error *err)
 {
     const double start = madpo_clock_monotonic();
     madpo_status st = MADPO_OK;
 
-    for (int i = 0; i < repeats && st == MADPO_OK; i++)
-        st = madpo_matmul_with(b->dev, provider, spec, b->C, b->A, b->B, err);
+    for (int i = 0; i < s->repeats && st == MADPO_OK; i++)
+        st = bench_call(b, s, err);
     if (st == MADPO_OK)
         st = madpo_device_finish(b->dev, err);
     *seconds = madpo_clock_monotonic() - start;
     return st;
 }
 
-/* Median over samples, after one that builds and one that sizes the others. */
-static madpo_status bench_product(bench *b, const bench_shape *shape, int provider,
-                                  madpo_error *err)
+/* A first call that builds what it needs, and a second that tells how many make a sample. */
+static madpo_status bench_warm_up(bench *b, bench_subject *s, madpo_error *err)
 {
-    const madpo_matmul_spec spec = {.op = shape->op, .M = shape->m, .N = shape->n, .K = shape->k};
-    const double flops = 2.0 * (double)shape->m * (double)shape->n * (double)shape->k;
-    double seconds[SAMPLES], one = 0;
-    int repeats;
-    madpo_status st = bench_sample(b, bench_providers[provider], &spec, 1, &one, err);
+    double seconds;
+    madpo_status st;
 
+    s->repeats = 1;
+    st = bench_sample(b, s, &seconds, err);
     if (st == MADPO_OK)
-        st = bench_sample(b, bench_providers[provider], &spec, 1, &one, err);
-    repeats = one < SAMPLE_SECS ? (int)(SAMPLE_SECS / fmax(one, 1e-6)) + 1 : 1;
-    for (int i = 0; i < SAMPLES && st == MADPO_OK; i++)
-        st = bench_sample(b, bench_providers[provider], &spec, repeats, &seconds[i], err);
-    if (st != MADPO_OK)
-        return st;
-    qsort(seconds, SAMPLES, sizeof seconds[0], bench_compare);
-    b->results[b->n_results++] = (bench_result){*shape, bench_provider_names[provider],
-                                                flops * repeats / seconds[SAMPLES / 2] * 1e-9};
-    return MADPO_OK;
+        st = bench_sample(b, s, &seconds, err);
+    if (seconds < SAMPLE_SECS)
+        s->repeats = (int)(SAMPLE_SECS / fmax(seconds, 1e-6)) + 1;
+    return st;
+}
+
+static int bench_compare(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+static double bench_median(const bench_subject *s)
+{
+    return s->gflops[SAMPLES / 2];
+}
+
+/* Rounds over all subjects, the peak among them: what else the machine does then disturbs all
+ * alike, and hardly the medians. */
+static madpo_status bench_rounds(bench *b, madpo_error *err)
+{
+    madpo_status st = MADPO_OK;
+    double seconds;
+
+    for (size_t i = 0; i < b->n_subjects && st == MADPO_OK; i++)
+        st = bench_warm_up(b, &b->subjects[i], err);
+    for (int round = 0; round < SAMPLES; round++) {
+        for (size_t i = 0; i < b->n_subjects && st == MADPO_OK; i++) {
+            bench_subject *s = &b->subjects[i];
+
+            st = bench_sample(b, s, &seconds, err);
+            s->gflops[round] = s->flops * s->repeats / fmax(seconds, 1e-9) * 1e-9;
+        }
+    }
+    for (size_t i = 0; i < b->n_subjects; i++)
+        qsort(b->subjects[i].gflops, SAMPLES, sizeof(double), bench_compare);
+    return st;
+}
+
+static void bench_make_subjects(bench *b)
+{
+    const madpo_device_info *info = madpo_device_get_info(b->dev);
+    bench_subject *peak = &b->subjects[b->n_subjects++];
+
+    peak->provider = PEAK;
+    (void)bench_peak_defines(info, &peak->flops);
+    peak->flops *=
+        PEAK_STEPS * (double)bench_peak_groups(info) * madpo_device_get_work_group(b->dev);
+    for (size_t i = 0; i < b->n_shapes; i++) {
+        const bench_shape *shape = &b->shapes[i];
+
+        for (int p = 0; p < 2; p++) {
+            if (b->providers[p])
+                b->subjects[b->n_subjects++] = (bench_subject){
+                    .shape = *shape,
+                    .provider = p,
+                    .flops = 2.0 * (double)shape->m * (double)shape->n * (double)shape->k};
+        }
+    }
 }
 
 static int64_t bench_max(int64_t a, int64_t b)
@@ -319,17 +350,9 @@ static madpo_status bench_measure(bench *b, madpo_error *err)
         st = madpo_matmul_tune_clblast(b->dev, err);
     if (st == MADPO_OK)
         st = bench_allocate(b, err);
+    bench_make_subjects(b);
     if (st == MADPO_OK)
-        st = bench_peak(b, err);
-    for (size_t i = 0; i < b->n_shapes && st == MADPO_OK; i++) {
-        for (int p = 0; p < 2 && st == MADPO_OK; p++) {
-            if (b->providers[p])
-                st = bench_product(b, &b->shapes[i], p, err);
-        }
-    }
-    /* again: the larger counts, lest a disturbed first time flatters the fractions */
-    if (st == MADPO_OK)
-        st = bench_peak(b, err);
+        st = bench_rounds(b, err);
     return st;
 }
 
@@ -337,33 +360,37 @@ static madpo_status bench_measure(bench *b, madpo_error *err)
 
 static void bench_print(const bench *b)
 {
-    printf("%s (%s)\nFMA peak %.1f GFLOP/s\n\n%8s %8s %8s  %-4s%-10s%9s  %s\n",
-           madpo_device_get_info(b->dev)->name, madpo_device_get_info(b->dev)->platform,
-           b->peak_gflops, "M", "N", "K", "op", "provider", "GFLOP/s", "of peak");
-    for (size_t i = 0; i < b->n_results; i++) {
-        const bench_result *r = &b->results[i];
+    const madpo_device_info *info = madpo_device_get_info(b->dev);
+    const double peak = bench_median(&b->subjects[0]);
 
-        printf("%8lld %8lld %8lld  %-4s%-10s%9.1f  %5.1f %%\n", (long long)r->shape.m,
-               (long long)r->shape.n, (long long)r->shape.k, bench_op_names[r->shape.op],
-               r->provider, r->gflops, 100 * r->gflops / b->peak_gflops);
+    printf("%s (%s)\nFMA peak %.1f GFLOP/s\n\n%8s %8s %8s  %-4s%-10s%9s  %s\n", info->name,
+           info->platform, peak, "M", "N", "K", "op", "provider", "GFLOP/s", "of peak");
+    for (size_t i = 1; i < b->n_subjects; i++) {
+        const bench_subject *s = &b->subjects[i];
+
+        printf("%8lld %8lld %8lld  %-4s%-10s%9.1f  %5.1f %%\n", (long long)s->shape.m,
+               (long long)s->shape.n, (long long)s->shape.k, bench_op_names[s->shape.op],
+               bench_provider_names[s->provider], bench_median(s), 100 * bench_median(s) / peak);
     }
 }
 
 static int bench_print_json(const bench *b)
 {
+    const double peak = bench_median(&b->subjects[0]);
     json_t *list = json_array();
-    json_t *root = json_pack("{s:f, s:o}", "fma_peak_gflops", b->peak_gflops, "matmul", list);
+    json_t *root = json_pack("{s:f, s:o}", "fma_peak_gflops", peak, "matmul", list);
     char *text = NULL;
     bool ok = root != NULL;
 
-    for (size_t i = 0; i < b->n_results && ok; i++) {
-        const bench_result *r = &b->results[i];
+    for (size_t i = 1; i < b->n_subjects && ok; i++) {
+        const bench_subject *s = &b->subjects[i];
 
         ok = json_array_append_new(
-                 list, json_pack("{s:I, s:I, s:I, s:s, s:s, s:f, s:f}", "m", (json_int_t)r->shape.m,
-                                 "n", (json_int_t)r->shape.n, "k", (json_int_t)r->shape.k, "op",
-                                 bench_op_names[r->shape.op], "provider", r->provider, "gflops",
-                                 r->gflops, "fraction", r->gflops / b->peak_gflops)) == 0;
+                 list, json_pack("{s:I, s:I, s:I, s:s, s:s, s:f, s:f}", "m", (json_int_t)s->shape.m,
+                                 "n", (json_int_t)s->shape.n, "k", (json_int_t)s->shape.k, "op",
+                                 bench_op_names[s->shape.op], "provider",
+                                 bench_provider_names[s->provider], "gflops", bench_median(s),
+                                 "fraction", bench_median(s) / peak)) == 0;
     }
     if (ok)
         text = json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(6));
@@ -382,7 +409,7 @@ static void bench_dispose(bench *b)
     madpo_buffer_free(b->C.buffer);
     madpo_device_close(b->dev);
     free(b->shapes);
-    free(b->results);
+    free(b->subjects);
 }
 
 static int bench_run(bench *b, const bench_options *o)
