@@ -41,7 +41,7 @@ spills() { # spills FILE: lines "kernel vgprs spills"
 for source in "$cl"/ops/*.cl; do
     stem=$(basename "$source" .cl)
     sources=$((sources + 1))
-    wanted=$(grep -cE '^(__kernel|ROW_KERNEL)\b' "$source" || true)
+    wanted=$(grep -v '^#' "$source" | grep -cE '^(__kernel|[A-Z]+_KERNEL)\b' || true)
     # variants: lines "offline: -DX=…" in the file's head, else one plain build
     variants=$(sed -n 's/^.*offline: *\(-D.*\)$/\1/p' "$source")
     while IFS= read -r defines; do
