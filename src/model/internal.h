@@ -2,27 +2,37 @@
 #define MADPO_MODEL_INTERNAL_H
 /* What a model is inside; private to this folder.
  *
- * weights.c lays the weight table out, plan.c the activations, upload.c brings batches to the
- * device, forward.c and backward.c run the layers, generate.c the KV cache. Letters as in
+ * weights.c lays the weight table out, lora.c the adapters, plan.c the activations; upload.c brings
+ * batches to the device, forward.c and backward.c run the layers, generate.c the KV cache; io.c and
+ * adapter_io.c read and write files. Letters as in
  * base/batch.h and model/config.h: T tokens, R rows, V, C, L, H, K, D, F.
  */
 #include "model/model.h"
 #include "ops/head.h"
 
-/* One layer's tensors. The same shape of struct names weights, gradients and packed copies. */
+/* ---- weights ---- */
+
+/* One layer's tensors; the same shape of struct names weights, gradients and packed copies. What an
+ * architecture lacks is none. */
 typedef struct madpo__params {
-    madpo_tensor attn_norm, q, k, v, o;    /* [C], [H D,C], [K D,C] twice, [C,H D] */
-    madpo_tensor q_norm, k_norm;           /* [D]; none without qk_norm */
-    madpo_tensor attn_post_norm;           /* [C]; none without post_norms */
-    madpo_tensor mlp_norm, gate, up, down; /* [C], [F,C] twice, [C,F] */
-    madpo_tensor mlp_post_norm;            /* [C]; none without post_norms */
+    madpo_tensor attn_norm, attn_norm_bias; /* [C] */
+    madpo_tensor q, k, v, o;                /* [H D,C], [K D,C] twice, [C,H D] */
+    madpo_tensor q_bias, k_bias, v_bias, o_bias;
+    madpo_tensor q_norm, k_norm;          /* [D] */
+    madpo_tensor attn_post_norm;          /* [C] */
+    madpo_tensor mlp_norm, mlp_norm_bias; /* [C] */
+    madpo_tensor gate, up, down;          /* [F,C] twice, [C,F] */
+    madpo_tensor gate_bias, up_bias, down_bias;
+    madpo_tensor mlp_post_norm; /* [C] */
 } madpo__params;
 
 typedef struct madpo__globals {
     madpo_tensor embed;      /* [V,C] */
+    madpo_tensor position;   /* [max_positions,C], learned positions only */
     madpo_tensor final_norm; /* [C] */
-    madpo_tensor head;       /* [V,C]: `embed` itself when tied, none beside a reward head */
-    madpo_tensor score;      /* [C], reward head only */
+    madpo_tensor final_norm_bias;
+    madpo_tensor head;  /* [V,C]: `embed` itself when tied, none beside a reward head */
+    madpo_tensor score; /* [C], reward head only */
 } madpo__globals;
 
 typedef struct madpo__weights {
@@ -30,15 +40,69 @@ typedef struct madpo__weights {
     madpo__globals top;
 } madpo__weights;
 
-/* One layer's activations. When training every layer has its own; otherwise all layers share one
- * set in which x_mid and the next layer's x are x, n2 is n1, and so on (plan.c). */
+typedef enum madpo__dim {
+    MADPO__DIM_NONE,
+    MADPO__DIM_C,
+    MADPO__DIM_HD,
+    MADPO__DIM_KD,
+    MADPO__DIM_D,
+    MADPO__DIM_F,
+    MADPO__DIM_V,
+    MADPO__DIM_P, /* max_positions */
+    MADPO__DIM_ONE
+} madpo__dim;
+
+/* When a row of an architecture's table is there at all. */
+typedef enum madpo__when {
+    MADPO__ALWAYS,
+    MADPO__IF_QK_NORM,
+    MADPO__IF_QKV_BIAS,
+    MADPO__IF_O_BIAS,
+    MADPO__IF_MLP_BIAS,
+    MADPO__IF_OWN_HEAD,
+    MADPO__IF_REWARD
+} madpo__when;
+
+typedef struct madpo__weight_row {
+    const char *name; /* in the file, behind prefix, layer and number (the heads': whole); NULL
+                         ends a table */
+    bool in_layer;
+    bool whole_name;
+    size_t offset;         /* in madpo__params or madpo__globals */
+    madpo__dim rows, cols; /* cols NONE: a vector */
+    madpo__when when;
+    madpo_layout layout;
+    int part;
+    bool residual; /* writes into the residual stream: starts smaller */
+} madpo__weight_row;
+
+/* One adapter at one site of one layer; r = 0: none there. */
+typedef struct madpo__lora {
+    int32_t r;
+    float scale;
+    madpo_tensor a, b;   /* [r,in], [out,r] f32; a fused site's b has q, k, v rows in this order */
+    madpo_tensor da, db; /* none when frozen */
+    madpo_tensor u;      /* [T,r] dropout(x) a^T, kept for the backward pass */
+} madpo__lora;
+
+typedef struct madpo__adapter {
+    madpo_adapter_config config; /* owned */
+    bool train, enabled;
+    madpo__lora *at; /* [L][MADPO_N_SITES] owned */
+} madpo__adapter;
+
+/* ---- activations ---- */
+
+/* One layer's activations. When training every layer has its own (with `recompute` all but x are
+ * shared); otherwise all layers share one set in which x_mid and the next layer's x are x, n2 is
+ * n1, and so on (plan.c). mu is LayerNorm's mean, r its rstd or RMSNorm's factor. */
 typedef struct madpo__acts {
-    madpo_tensor x, r1, n1;          /* [T,C] input, [T], [T,C] */
+    madpo_tensor x, mu1, r1, n1;     /* [T,C] input, [T] twice, [T,C] */
     madpo_tensor q_in, k_in, rq, rk; /* before q/k norm: [T,H,D], [T,K,D], [T,H], [T,K] */
     madpo_tensor q, k, v, o, lse;    /* [T,H,D], [T,K,D] twice, [T,H,D], [T,H] */
     madpo_tensor attn_out, r_attn;   /* before the post norm: [T,C], [T] */
-    madpo_tensor x_mid, r2, n2;      /* [T,C], [T], [T,C] */
-    madpo_tensor gate, up, y;        /* [T,F] */
+    madpo_tensor x_mid, mu2, r2, n2; /* [T,C], [T] twice, [T,C] */
+    madpo_tensor gate, up, y;        /* [T,F]; without a gate up and y only */
     madpo_tensor mlp_out, r_mlp;     /* before the post norm: [T,C], [T] */
 } madpo__acts;
 
@@ -46,6 +110,7 @@ typedef struct madpo__acts {
 typedef struct madpo__act_grads {
     madpo_tensor dx;              /* [T,C] of the residual stream */
     madpo_tensor dn;              /* [T,C] of a norm's output, a block's output */
+    madpo_tensor dn2;             /* [T,C] of the MLP's norm beside attention (parallel only) */
     madpo_tensor dq, dk, dv, d_o; /* as q, k, v, o */
     madpo_tensor delta;           /* [T,H] */
     madpo_tensor dy;              /* [T,F] */
@@ -93,30 +158,44 @@ struct madpo_model {
     madpo_model_config config;
     madpo_model_options options;
     madpo_memory_plan plan;
-    madpo_slab *weight_slab, *grad_slab, *act_slab, *kv_slab, *packed_slab;
+    madpo_slab *weight_slab, *frozen_slab, *grad_slab, *act_slab, *kv_slab, *packed_slab;
+    char *source_dir; /* where the base was loaded from, or NULL; owned */
 
-    madpo_tensor weights, grads; /* whole slabs */
-    int64_t n_weights, n_decay;  /* elements, alignment included */
-    madpo_model_tensor *tensor;  /* [n_tensors] the weight table */
+    /* What is trained (or, where nothing is frozen, all): one tensor; the others lie in frozen_slab
+     * one by one. */
+    madpo_tensor weights, grads;
+    int64_t n_weights, n_decay; /* elements, alignment included */
+    madpo_model_tensor *tensor; /* [n_tensors] the weight table */
     size_t n_tensors;
     struct madpo__weight_info *info; /* [n_tensors] where each row's views go (weights.c) */
     madpo__weights w, g, p;          /* weights, gradients, packed copies */
+    madpo__adapter *adapter;         /* [n_adapters] owned */
+    int n_adapters;
+    bool trains_base;  /* gradients of the base's own weights */
+    bool trains_score; /* of the reward head */
+    uint32_t *trained; /* [L] owned: bit s: an adapter at site s is trained */
+    int32_t lowest;    /* first layer with anything to train; L: none */
 
     int64_t rows;      /* T the activations are planned for */
     int64_t positions; /* rows of the RoPE tables */
     madpo__acts *acts; /* [L] owned */
     madpo__act_grads d;
-    madpo_tensor x_out, r_final, hidden; /* [T,C], [T], [T,C] */
+    madpo_tensor x_out, mu_final, r_final, hidden; /* [T,C], [T] twice, [T,C] */
     madpo_tensor tmp;    /* [T,C] a block's output on its way to the residual stream */
     madpo_tensor out;    /* [max(3 R, S)] log-probs, log-sum-exps, largest logits; rewards */
     madpo_tensor logits; /* [R,V] kept for the backward pass, or none */
-    madpo_tensor rope_full, rope_local; /* [positions, D/2, 2] */
+    madpo_tensor expect; /* [R,C] what a frozen head keeps for the backward pass, or none */
+    madpo_tensor lora_u, lora_du, lora_x; /* [T,max r] twice, [T,max in] scratch of adapters */
+    madpo_tensor rope_full, rope_local;   /* [positions, rotary/2, 2] */
     madpo_tensor batch_ints;
     int32_t *batch_host; /* staging for batch_ints */
     float *out_host;
     madpo__device_batch batch;
     madpo__gen gen;
 
+    bool pass_train; /* madpo_model_set_pass */
+    uint64_t pass_seed, pass_counter;
+    bool has_expect; /* the last forward pass filled `expect` */
     bool use_packed; /* this provider gains from packed copies, and there is room for them */
     bool packed_stale;
     bool grads_pending; /* the next backward pass overwrites the gradients instead of adding to them
@@ -130,6 +209,39 @@ madpo_status madpo__weights_layout(madpo_model *m, madpo_error *err) MADPO_MUST_
 void madpo__weights_bind(madpo_model *m);
 /* How a tensor starts out: standard deviation of a normal, or a constant when it is 0. */
 void madpo__weight_start(const madpo_model *m, size_t i, double *std, double *constant);
+/* Shape of the file's tensor that row i is (a part of). */
+void madpo__weight_file_shape(const madpo_model *m, size_t i, int *n_dims, int64_t shape[2]);
+/* Element of the file's tensor where element (row, col) of tensor i lies. */
+int64_t madpo__weight_file_at(const madpo_model *m, size_t i, int64_t row, int64_t col);
+
+/* lora.c: tables, sizes and places of the adapters' weights. */
+madpo_status madpo__adapters_layout(madpo_model *m, madpo_error *err) MADPO_MUST_CHECK;
+void madpo__adapters_bind(madpo_model *m);
+void madpo__adapters_dispose(madpo_model *m);
+madpo__lora *madpo__adapter_site(const madpo_model *m, int i, int32_t layer, madpo_site site);
+/* y_p [T,N_p] += s dropout(x) A^T B_p^T of every enabled adapter at a site whose output is in n_y
+ * parts (1, or q, k and v of QKV). x [T,in]. */
+typedef struct madpo__site_io {
+    madpo_site site;
+    madpo_tensor x;
+    int n_y;
+    madpo_tensor y[3]; /* outputs; their gradients in the backward pass */
+    madpo_tensor dx;   /* backward: += , none where nothing below needs it */
+} madpo__site_io;
+madpo_status madpo__lora_fwd(madpo_model *m, int32_t layer, int64_t T, const madpo__site_io *io,
+                             madpo_error *err) MADPO_MUST_CHECK;
+madpo_status madpo__lora_bwd(madpo_model *m, int32_t layer, int64_t T, const madpo__site_io *io,
+                             bool add, madpo_error *err) MADPO_MUST_CHECK;
+int64_t madpo__lora_workspace(const madpo_model *m);
+/* Module path of a site: "model.layers.3.self_attn.q_proj". */
+void madpo__site_path(char *out, size_t size, const madpo_model_config *config, int32_t layer,
+                      madpo_site site);
+
+/* io.c, adapter_io.c: n elements of any storage type from / to host f32. */
+madpo_status madpo__tensor_set(madpo_model *m, madpo_tensor t, const float *x, int64_t n,
+                               madpo_error *err) MADPO_MUST_CHECK;
+madpo_status madpo__tensor_get(madpo_model *m, madpo_tensor t, float *x, int64_t n,
+                               madpo_error *err) MADPO_MUST_CHECK;
 
 /* init.c: one tensor of the table. */
 madpo_status madpo__init_tensor(madpo_model *m, size_t i, uint64_t seed,

@@ -4,9 +4,16 @@
  * backward, log-probs, rewards. Gradients accumulate until madpo_model_zero_grads. */
 #include "base/batch.h"
 #include "device/buffer.h"
-#include "model/config.h"
+#include "model/adapter.h"
+#include "model/safetensors.h"
 
 typedef struct madpo_model madpo_model;
+
+/* One adapter of a model: its shape, and whether it is trained or frozen. */
+typedef struct madpo_adapter_slot {
+    const madpo_adapter_config *config; /* borrowed until madpo_model_new returns (copied) */
+    bool train;                         /* only with options.train */
+} madpo_adapter_slot;
 
 typedef struct madpo_model_options {
     int64_t max_tokens, max_rows, max_segments, max_sequences; /* of a micro-batch */
@@ -14,6 +21,16 @@ typedef struct madpo_model_options {
     bool reward_head;  /* scalar head instead of (not beside) log-probs */
     int64_t gen_slots; /* sequences generated at once, 0 = no generation */
     int64_t gen_len;   /* prompt + new tokens of one slot */
+    /* Type of the base's matrices in device memory: F32, BF16 or F16; arithmetic is fp32 in any
+     * case. Weights that are trained must be F32: 16 bits need adapters, or train = false. */
+    madpo_dtype storage;
+    /* Keep only each layer's input while training and compute the rest again in the backward pass:
+     * a fraction of the activations for a third more work. The same bits. */
+    bool recompute;
+    /* Adapters added to the base, in order. With any of them the base is frozen; `train` then
+     * trains those marked, and the reward head. */
+    const madpo_adapter_slot *adapters;
+    int n_adapters;
 } madpo_model_options;
 
 /* Bytes per slab, known before anything is allocated. */
@@ -41,28 +58,86 @@ void madpo_model_free(madpo_model *model); /* accepts NULL */
 /* Random initialisation, a pure function of (seed, tensor name): normal(0, 0.02), residual outputs
  * scaled by 1/sqrt(2L), norms neutral, reward head zero-mean small. */
 madpo_status madpo_model_init(madpo_model *model, uint64_t seed, madpo_error *err) MADPO_MUST_CHECK;
-/* Weights from / to a directory (config.json + model.safetensors) under Hugging Face names. Loading
- * checks config, names and shapes; a reward model may start from a causal model's directory (score
- * is then freshly initialised from `seed`). Saving is atomic per file. */
+/* Weights of the base from / to a Hugging Face directory: config.json + model.safetensors, or
+ * shards listed in model.safetensors.index.json; F32, F16 and BF16 tensors. Loading checks config,
+ * names, shapes and that all numbers are finite; every tensor of the files must be used or be known
+ * to be of no use. A reward model may start from a causal model's directory (score is then freshly
+ * initialised from `seed`). Saving writes what the base is now, in its storage type, atomically per
+ * file, in shards of at most 5 GB; unknown keys of config.json and files beside it (generation
+ * config, licence) are copied from the directory the base was loaded from. Adapters are not
+ * saved: see below. */
 madpo_status madpo_model_load(madpo_model *model, const char *dir, uint64_t seed,
                               madpo_error *err) MADPO_MUST_CHECK;
 madpo_status madpo_model_save(madpo_model *model, const char *dir,
                               madpo_error *err) MADPO_MUST_CHECK;
+/* Storage type of a directory's matrices: the most frequent of F32, F16, BF16 in its headers. */
+madpo_status madpo_model_storage_of(madpo_dtype *out, const char *dir,
+                                    madpo_error *err) MADPO_MUST_CHECK;
+
+/* ---- adapters; i counts options.adapters ---- */
+
+/* A ~ U(-1/sqrt(in), 1/sqrt(in)), B = 0 (PEFT's default), pure functions of (seed, module name). A
+ * reward head that belongs to the adapter is initialised too. */
+madpo_status madpo_model_adapter_init(madpo_model *model, int i, uint64_t seed,
+                                      madpo_error *err) MADPO_MUST_CHECK;
+/* Weights from / to a PEFT folder (adapter_model.safetensors; saving also writes
+ * adapter_config.json naming `base` as base_model_name_or_path; NULL: null). */
+madpo_status madpo_model_adapter_load(madpo_model *model, int i, const char *dir,
+                                      madpo_error *err) MADPO_MUST_CHECK;
+madpo_status madpo_model_adapter_save(madpo_model *model, int i, const char *dir, const char *base,
+                                      madpo_error *err) MADPO_MUST_CHECK;
+/* All adapters as one: their ranks side by side, exactly their sum. */
+madpo_status madpo_model_adapters_save_joined(madpo_model *model, const char *name, const char *dir,
+                                              const char *base, madpo_error *err) MADPO_MUST_CHECK;
+/* Leave an adapter out of the forward pass, or take it in again (all are in at first). */
+void madpo_model_adapter_enable(madpo_model *model, int i, bool enable);
+/* Fold all enabled adapters into the base's weights, W += s B A, and disable them. */
+madpo_status madpo_model_merge(madpo_model *model, madpo_error *err) MADPO_MUST_CHECK;
+
+/* What the next forward passes are for. Training passes apply dropout with masks that are functions
+ * of (seed, counter), so a caller gives every micro-batch of a run a counter of its own; a backward
+ * pass through them may be cheaper. Evaluation (how a model begins) applies none. */
+void madpo_model_set_pass(madpo_model *model, bool train, uint64_t seed, uint64_t counter);
 
 const madpo_model_config *madpo_model_get_config(const madpo_model *model);
 madpo_device *madpo_model_get_device(const madpo_model *model);
 
-/* The weight table: one row per tensor, in slab order; all decayed tensors come first. */
+/* How a tensor of ours lies in the tensor of the file it comes from. */
+typedef enum madpo_layout {
+    MADPO_LAYOUT_PLAIN,             /* as it is: [out,in], [n] */
+    MADPO_LAYOUT_TRANSPOSED,        /* [in,out] */
+    MADPO_LAYOUT_BLOCKS,            /* rows: the q rows, the k rows, the v rows */
+    MADPO_LAYOUT_BLOCKS_TRANSPOSED, /* [in, q | k | v] */
+    MADPO_LAYOUT_HEADS              /* rows: head by head, each its q, k and v rows */
+} madpo_layout;
+
+/* The weight table: one row per tensor of ours, in slab order; decayed tensors come first. */
 typedef struct madpo_model_tensor {
-    char name[96]; /* Hugging Face name */
-    int n_dims;
+    char name[112]; /* the file's name; "…[q]" for a part of a fused one */
+    char file[104]; /* the file's name */
+    madpo_layout layout;
+    int part;   /* which of q, k, v; 0 where plain */
+    int n_dims; /* of ours */
     int64_t shape[2], n;
-    bool decay;                /* weight decay applies (matrices), not norms */
-    madpo_tensor weight, grad; /* grad none unless training */
+    bool decay;                /* weight decay applies (matrices), not norms and biases */
+    madpo_tensor weight, grad; /* grad none unless it is trained */
 } madpo_model_tensor;
 size_t madpo_model_tensor_count(const madpo_model *model);
 const madpo_model_tensor *madpo_model_tensor_at(const madpo_model *model, size_t i); /* borrowed */
-/* Whole slabs, for optimiser and norm: n elements, of which the first n_decay are decayed. */
+
+/* Every tensor of the base as files hold it, as f32, one after the other: weights, or gradients
+ * (of what is trained). Used for saving and by tests. The tensor is borrowed for the call. */
+typedef madpo_status (*madpo_model_visit)(void *user, const madpo_safetensor *tensor,
+                                          madpo_error *err);
+madpo_status madpo_model_each(madpo_model *model, bool grads, madpo_model_visit visit, void *user,
+                              madpo_error *err) MADPO_MUST_CHECK;
+/* The same of adapter i, under PEFT's names. */
+madpo_status madpo_model_adapter_each(madpo_model *model, int i, bool grads,
+                                      madpo_model_visit visit, void *user,
+                                      madpo_error *err) MADPO_MUST_CHECK;
+
+/* All that is trained, in one piece, for optimiser and norm: n elements of F32, of which the first
+ * n_decay are decayed. Without training and adapters: the whole base. */
 madpo_tensor madpo_model_weights(const madpo_model *model);
 madpo_tensor madpo_model_grads(const madpo_model *model);
 int64_t madpo_model_n_decay(const madpo_model *model);
@@ -101,6 +176,12 @@ typedef struct madpo_generate_options {
     int32_t samples_per_prompt; /* n * samples_per_prompt <= gen_slots */
     uint32_t stream_base;       /* stream of the first sample of this call */
     bool ban_eos;               /* never end before max_new */
+    const int32_t *stop;        /* further ids that end a completion, beside the configuration's */
+    int n_stop;
+    /* Called for every token as it is drawn (sequence = prompt * samples_per_prompt + sample);
+     * false ends that sequence. NULL: none. */
+    bool (*token)(void *user, size_t sequence, int32_t id);
+    void *user;
 } madpo_generate_options;
 /* out [n*samples*max_new] ids write; out_len [n*samples] write; ended (may be NULL): stopped at
  * eos. */
