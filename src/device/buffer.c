@@ -6,8 +6,20 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#define ELEMENT 4 /* bytes of f32 and i32 */
-#define MB      1e6
+#define WORD 4 /* bytes that buffers are rounded up to, and cleared by */
+#define MB   1e6
+
+size_t madpo_dtype_bytes(madpo_dtype dtype)
+{
+    return dtype == MADPO_DTYPE_BF16 || dtype == MADPO_DTYPE_F16 ? 2 : 4;
+}
+
+const char *madpo_dtype_name(madpo_dtype dtype)
+{
+    static const char *const names[] = {"f32", "i32", "bf16", "f16"};
+
+    return names[dtype];
+}
 
 /* The most this device may hold: the option, else what the driver says. 0 = unknown. */
 static uint64_t buffer_limit(const madpo_device *dev)
@@ -67,7 +79,7 @@ static cl_int buffer_clear(const madpo_device *dev, cl_mem mem, uint64_t bytes)
 madpo_status madpo_buffer_new(madpo_buffer **out, madpo_device *dev, uint64_t bytes,
                               const char *label, madpo_error *err)
 {
-    const uint64_t whole = bytes < ELEMENT ? ELEMENT : (bytes + ELEMENT - 1) / ELEMENT * ELEMENT;
+    const uint64_t whole = bytes < WORD ? WORD : (bytes + WORD - 1) / WORD * WORD;
     madpo_buffer *buffer = NULL;
     cl_int code;
     madpo_status st;
@@ -125,8 +137,8 @@ madpo_status madpo_tensor_new(madpo_tensor *out, madpo_device *dev, int64_t n, m
     madpo_status st;
 
     *out = (madpo_tensor){0};
-    assert(n >= 0 && n <= INT64_MAX / ELEMENT);
-    st = madpo_buffer_new(&buffer, dev, (uint64_t)n * ELEMENT, label, err);
+    assert(n >= 0 && n <= INT64_MAX / WORD);
+    st = madpo_buffer_new(&buffer, dev, (uint64_t)n * madpo_dtype_bytes(dtype), label, err);
     if (st != MADPO_OK)
         return st;
     *out = (madpo_tensor){buffer, 0, n, dtype};
@@ -146,7 +158,12 @@ bool madpo_tensor_is_none(madpo_tensor t)
 
 static size_t tensor_at(madpo_tensor t)
 {
-    return (size_t)t.offset * ELEMENT;
+    return (size_t)t.offset * madpo_dtype_bytes(t.dtype);
+}
+
+static size_t tensor_bytes(madpo_tensor t, int64_t n)
+{
+    return (size_t)n * madpo_dtype_bytes(t.dtype);
 }
 
 madpo_status madpo_tensor_write(madpo_device *dev, madpo_tensor t, const void *src, int64_t n,
@@ -158,7 +175,7 @@ madpo_status madpo_tensor_write(madpo_device *dev, madpo_tensor t, const void *s
     if (n == 0)
         return MADPO_OK;
     code = clEnqueueWriteBuffer(dev->queue, t.buffer->mem, CL_TRUE, tensor_at(t),
-                                (size_t)n * ELEMENT, src, 0, NULL, NULL);
+                                tensor_bytes(t, n), src, 0, NULL, NULL);
     if (code != CL_SUCCESS)
         return madpo__cl_error(err, code, "writing %lld elements to %s", (long long)n,
                                dev->info.name);
@@ -173,8 +190,8 @@ madpo_status madpo_tensor_read(madpo_device *dev, madpo_tensor t, void *dst, int
     assert(n >= 0 && n <= t.n);
     if (n == 0)
         return MADPO_OK;
-    code = clEnqueueReadBuffer(dev->queue, t.buffer->mem, CL_TRUE, tensor_at(t),
-                               (size_t)n * ELEMENT, dst, 0, NULL, NULL);
+    code = clEnqueueReadBuffer(dev->queue, t.buffer->mem, CL_TRUE, tensor_at(t), tensor_bytes(t, n),
+                               dst, 0, NULL, NULL);
     if (code != CL_SUCCESS)
         return madpo__cl_error(err, code, "reading %lld elements from %s", (long long)n,
                                dev->info.name);
@@ -188,8 +205,9 @@ madpo_status madpo_tensor_zero(madpo_device *dev, madpo_tensor t, madpo_error *e
 
     if (t.n == 0)
         return MADPO_OK;
-    code = clEnqueueFillBuffer(dev->queue, t.buffer->mem, &zero, sizeof zero, tensor_at(t),
-                               (size_t)t.n * ELEMENT, 0, NULL, NULL);
+    /* a pattern of one element: places and sizes need be multiples of no more */
+    code = clEnqueueFillBuffer(dev->queue, t.buffer->mem, &zero, madpo_dtype_bytes(t.dtype),
+                               tensor_at(t), tensor_bytes(t, t.n), 0, NULL, NULL);
     if (code != CL_SUCCESS)
         return madpo__cl_error(err, code, "clearing %lld elements on %s", (long long)t.n,
                                dev->info.name);
@@ -202,10 +220,11 @@ madpo_status madpo_tensor_copy(madpo_device *dev, madpo_tensor dst, madpo_tensor
     cl_int code;
 
     assert(n >= 0 && n <= dst.n && n <= src.n);
+    assert(madpo_dtype_bytes(dst.dtype) == madpo_dtype_bytes(src.dtype));
     if (n == 0)
         return MADPO_OK;
     code = clEnqueueCopyBuffer(dev->queue, src.buffer->mem, dst.buffer->mem, tensor_at(src),
-                               tensor_at(dst), (size_t)n * ELEMENT, 0, NULL, NULL);
+                               tensor_at(dst), tensor_bytes(src, n), 0, NULL, NULL);
     if (code != CL_SUCCESS)
         return madpo__cl_error(err, code, "copying %lld elements on %s", (long long)n,
                                dev->info.name);

@@ -3,14 +3,24 @@
 /* Device memory: buffers, tensors (views), slabs planned up front, transfers.
  *
  * One slab per family (weights, gradients, optimiser state, activations); a tensor is an offset
- * into a buffer and is copied by value, never freed. Offsets and lengths count elements of 4 bytes
- * (f32 or i32) and are 64-bit everywhere.
+ * into a buffer and is copied by value, never freed. Offsets and lengths count elements of the
+ * tensor's own type and are 64-bit everywhere. Arithmetic is fp32; bf16 and f16 are ways to store
+ * weights (base/half.h converts), taken by the right-hand side of matrix products, the embedding
+ * table and the head.
  */
 #include "device/device.h"
 
 typedef struct madpo_buffer madpo_buffer;
 
-typedef enum madpo_dtype { MADPO_DTYPE_F32, MADPO_DTYPE_I32 } madpo_dtype;
+typedef enum madpo_dtype {
+    MADPO_DTYPE_F32,
+    MADPO_DTYPE_I32,
+    MADPO_DTYPE_BF16,
+    MADPO_DTYPE_F16
+} madpo_dtype;
+
+size_t madpo_dtype_bytes(madpo_dtype dtype);     /* of one element: 4 or 2 */
+const char *madpo_dtype_name(madpo_dtype dtype); /* "f32", "i32", "bf16", "f16" */
 
 /* A view of n elements. Shapes are arguments of the launchers. n = 0 and buffer = NULL: no tensor.
  */
@@ -50,7 +60,7 @@ madpo_status madpo_tensor_copy(madpo_device *dev, madpo_tensor dst, madpo_tensor
 
 /* A slab: tensors are planned first (no device call), then all backed by one buffer, or by several
  * where one would exceed the device's largest allocation. The `madpo_tensor *` slots given to _plan
- * are filled by _alloc and must stay valid until then. */
+ * are filled by _alloc and must stay valid until then. Each starts on 256 bytes of its buffer. */
 typedef struct madpo_slab madpo_slab;
 madpo_status madpo_slab_new(madpo_slab **out, const char *label, madpo_error *err) MADPO_MUST_CHECK;
 madpo_status madpo_slab_plan(madpo_slab *slab, madpo_tensor *slot, int64_t n, madpo_dtype dtype,

@@ -7,8 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ELEMENT 4  /* bytes of f32 and i32 */
-#define ALIGN   64 /* elements: every tensor starts on 256 bytes of its buffer */
+#define ALIGN 256 /* bytes: where every tensor starts in its buffer */
 
 typedef struct slab_item {
     madpo_tensor *slot; /* borrowed */
@@ -22,12 +21,13 @@ struct madpo_slab {
     size_t n_items, max_items;
     madpo_buffer **buffers; /* [n_buffers] */
     size_t n_buffers;
-    int64_t elements; /* planned, alignment included */
+    int64_t bytes; /* planned, alignment included */
 };
 
-static int64_t slab_round(int64_t n)
+/* Bytes of `n` elements up to the next tensor. */
+static int64_t slab_room(int64_t n, madpo_dtype dtype)
 {
-    return (n + ALIGN - 1) / ALIGN * ALIGN;
+    return (n * (int64_t)madpo_dtype_bytes(dtype) + ALIGN - 1) / ALIGN * ALIGN;
 }
 
 madpo_status madpo_slab_new(madpo_slab **out, const char *label, madpo_error *err)
@@ -50,7 +50,7 @@ madpo_status madpo_slab_plan(madpo_slab *slab, madpo_tensor *slot, int64_t n, ma
                              madpo_error *err)
 {
     assert(!slab->buffers && "plan before alloc");
-    if (n < 0 || n > INT64_MAX / ELEMENT - ALIGN - slab->elements)
+    if (n < 0 || n > (INT64_MAX - slab->bytes - ALIGN) / (int64_t)madpo_dtype_bytes(dtype))
         return madpo_error_set(err, MADPO_ERR_MEMORY, "%s: %lld elements are beyond any device",
                                slab->label, (long long)n);
     if (slab->n_items == slab->max_items) {
@@ -64,28 +64,28 @@ madpo_status madpo_slab_plan(madpo_slab *slab, madpo_tensor *slot, int64_t n, ma
     }
     *slot = (madpo_tensor){NULL, 0, 0, dtype};
     slab->items[slab->n_items++] = (slab_item){slot, n, dtype};
-    slab->elements += slab_round(n);
+    slab->bytes += slab_room(n, dtype);
     return MADPO_OK;
 }
 
 uint64_t madpo_slab_bytes(const madpo_slab *slab)
 {
-    return (uint64_t)slab->elements * ELEMENT;
+    return (uint64_t)slab->bytes;
 }
 
-/* Items [first, …) that one buffer of the device can hold, at least one; their elements in
- * *elements. */
-static size_t slab_part(const madpo_slab *slab, size_t first, uint64_t max_bytes, int64_t *elements)
+/* Items [first, …) that one buffer of the device can hold, at least one; what they need in
+ * *bytes. */
+static size_t slab_part(const madpo_slab *slab, size_t first, uint64_t max_bytes, int64_t *bytes)
 {
     size_t i = first;
 
-    *elements = 0;
+    *bytes = 0;
     for (; i < slab->n_items; i++) {
-        const int64_t with = *elements + slab_round(slab->items[i].n);
+        const int64_t with = *bytes + slab_room(slab->items[i].n, slab->items[i].dtype);
 
-        if (i > first && max_bytes && (uint64_t)with * ELEMENT > max_bytes)
+        if (i > first && max_bytes && (uint64_t)with > max_bytes)
             break;
-        *elements = with;
+        *bytes = with;
     }
     return i - first;
 }
@@ -93,14 +93,15 @@ static size_t slab_part(const madpo_slab *slab, size_t first, uint64_t max_bytes
 /* Hand the items of one part their places in `buffer`. */
 static void slab_place(madpo_slab *slab, size_t first, size_t count, madpo_buffer *buffer)
 {
-    int64_t offset = 0;
+    int64_t at = 0;
 
     for (size_t i = first; i < first + count; i++) {
         const slab_item *item = &slab->items[i];
 
         if (item->n > 0)
-            *item->slot = (madpo_tensor){buffer, offset, item->n, item->dtype};
-        offset += slab_round(item->n);
+            *item->slot = (madpo_tensor){buffer, at / (int64_t)madpo_dtype_bytes(item->dtype),
+                                         item->n, item->dtype};
+        at += slab_room(item->n, item->dtype);
     }
 }
 
@@ -117,10 +118,10 @@ madpo_status madpo_slab_alloc(madpo_slab *slab, madpo_device *dev, madpo_error *
         return madpo_error_set(err, MADPO_ERR_NOMEM, "out of memory: plan of %s", slab->label);
     for (; first < slab->n_items; first += count) {
         madpo_buffer *buffer;
-        int64_t elements;
+        int64_t bytes;
 
-        count = slab_part(slab, first, dev->info.max_alloc_bytes, &elements);
-        st = madpo_buffer_new(&buffer, dev, (uint64_t)elements * ELEMENT, slab->label, err);
+        count = slab_part(slab, first, dev->info.max_alloc_bytes, &bytes);
+        st = madpo_buffer_new(&buffer, dev, (uint64_t)bytes, slab->label, err);
         if (st != MADPO_OK)
             return st;
         slab->buffers[slab->n_buffers++] = buffer;

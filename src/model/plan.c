@@ -185,7 +185,7 @@ static void plan_packed_one(planner *p, const madpo_model *m, madpo_tensor *slot
 {
     madpo_matmul_spec spec = {.op = MADPO_MATMUL_NT, .M = 1, .N = N, .K = K};
 
-    plan_f32(p, slot, madpo_matmul_packed_floats(m->dev, &spec));
+    plan_f32(p, slot, madpo_matmul_packed_elements(m->dev, &spec));
 }
 
 static void plan_packed(planner *p, madpo_model *m)

@@ -25,3 +25,29 @@ int64_t madpo_ops_blocks(int64_t n, int64_t block)
 {
     return n <= 0 ? 0 : (n - 1) / block + 1;
 }
+
+static int64_t ops_block_limit(const madpo_device *dev)
+{
+    return madpo_device_get_work_group(dev) == 1 ? 32 : 256;
+}
+
+int64_t madpo_ops_block_rows(const madpo_device *dev, int64_t T)
+{
+    const int64_t rows = madpo_ops_blocks(T, ops_block_limit(dev));
+
+    return rows < 8 ? 8 : rows;
+}
+
+int64_t madpo_ops_most_blocks(const madpo_device *dev, int64_t T)
+{
+    const int64_t most = ops_block_limit(dev), blocks = madpo_ops_blocks(T, 8);
+
+    return blocks < most ? blocks : most;
+}
+
+int64_t madpo_ops_block_cols(const madpo_device *dev)
+{
+    const int wg = madpo_device_get_work_group(dev);
+
+    return wg == 1 ? 256 : wg;
+}

@@ -19,4 +19,13 @@ void madpo_ops_arg(madpo_launch *l, const char *launcher, const char *name, madp
 /* Blocks of `block` needed for n; 0 for n <= 0. */
 int64_t madpo_ops_blocks(int64_t n, int64_t block);
 
+/* Sums over T rows in two passes: blocks of rows, then the blocks. Rows per block: enough blocks to
+ * fill the device, at least 8 rows each, a function of T and the width only, so that the order of
+ * summation never changes on one device. */
+int64_t madpo_ops_block_rows(const madpo_device *dev, int64_t T);
+/* No fewer than the blocks of any number of rows up to T. */
+int64_t madpo_ops_most_blocks(const madpo_device *dev, int64_t T);
+/* Columns a work-group of the second pass takes (cl/lib/block_sum.clh). */
+int64_t madpo_ops_block_cols(const madpo_device *dev);
+
 #endif

@@ -4,8 +4,8 @@
  * src/ref/embedding.c. */
 #include "device/buffer.h"
 
-/* x [T,C] f32 write; ids [T] i32 read; E [V,C] f32 read; scale (1, or sqrt(C) for Gemma).
- * V = E.n / C; an id outside 0..V-1 gives a row of NaN. Enqueued. */
+/* x [T,C] f32 write; ids [T] i32 read; E [V,C] f32, bf16 or f16 read; scale (1, or sqrt(C) for
+ * Gemma). V = E.n / C; an id outside 0..V-1 gives a row of NaN. Enqueued. */
 madpo_status madpo_embedding_fwd(madpo_device *dev, madpo_tensor x, madpo_tensor ids,
                                  madpo_tensor E, float scale, int64_t T, int64_t C,
                                  madpo_error *err) MADPO_MUST_CHECK;

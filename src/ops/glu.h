@@ -1,9 +1,15 @@
 #ifndef MADPO_OPS_GLU_H
 #define MADPO_OPS_GLU_H
-/* Gated activation y = act(a) * b (Shazeer 2020). act: SiLU (Llama) or tanh-GELU (Gemma). */
+/* Gated activation y = act(a) * b (Shazeer 2020). act: SiLU (Llama), GELU by tanh (Gemma) or exact
+ * GELU, a Phi(a). */
 #include "device/buffer.h"
 
-typedef enum madpo_activation { MADPO_ACT_SILU, MADPO_ACT_GELU_TANH } madpo_activation;
+/* Also the number of the activation in cl/lib/activation.clh (ACT) and in the twins. */
+typedef enum madpo_activation {
+    MADPO_ACT_SILU,
+    MADPO_ACT_GELU_TANH,
+    MADPO_ACT_GELU
+} madpo_activation;
 
 /* y, a, b [T,F]; y write (may be a or b). */
 madpo_status madpo_glu_fwd(madpo_device *dev, madpo_tensor y, madpo_tensor a, madpo_tensor b,

@@ -166,7 +166,7 @@ static madpo__product matmul_dense_b(madpo__product p)
     return p;
 }
 
-int64_t madpo_matmul_packed_floats(const madpo_device *dev, const madpo_matmul_spec *spec)
+int64_t madpo_matmul_packed_elements(const madpo_device *dev, const madpo_matmul_spec *spec)
 {
     const madpo__product p = madpo__product_of(spec);
 
@@ -178,7 +178,7 @@ int64_t madpo_matmul_packed_floats(const madpo_device *dev, const madpo_matmul_s
 static madpo_status matmul_check_packed(const madpo_device *dev, const madpo_matmul_spec *spec,
                                         madpo_tensor packed, madpo_error *err)
 {
-    const int64_t need = madpo_matmul_packed_floats(dev, spec);
+    const int64_t need = madpo_matmul_packed_elements(dev, spec);
 
     if (spec->batch > 1)
         return madpo_error_set(err, MADPO_ERR_USAGE, "packed matrix product: no batches");

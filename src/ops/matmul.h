@@ -2,6 +2,9 @@
 #define MADPO_OPS_MATMUL_H
 /* Matrix product C = alpha op(A) op(B) [+ C], row-major, fp32, all transposes, batched, any size.
  *
+ * B may be stored as bf16 or f16 (weights): it is widened on load, and the result has the bits of
+ * the product with the widened values. C and A are f32.
+ *
  * Two providers behind one interface: CLBlast's plain Sgemm (GPUs; batches are loops over it, its
  * strided-batched and half routines are wrong), and our packed-panel kernels (CPU devices and
  * wherever they measure faster): A and B are packed into row and column panels and one work-item
@@ -28,6 +31,8 @@ typedef struct madpo_matmul_spec {
     int64_t stride_a, stride_b, stride_c; /* elements between batch items; stride_a/b may be 0 */
     float alpha;                          /* 0 means 1 */
     bool accumulate;                      /* C += instead of C = */
+    madpo_dtype b_dtype;                  /* how B is stored, for the workspace queries; 0 = f32.
+                                           * The launchers go by the tensor itself. */
 } madpo_matmul_spec;
 
 /* C [M,N] write or accumulate; A, B read. M, N or K = 0 is legal (K = 0 writes zeros unless
@@ -43,10 +48,10 @@ int64_t madpo_matmul_workspace_with(const madpo_device *dev, madpo_matmul_provid
                                     const madpo_matmul_spec *spec);
 
 /* Frozen right-hand sides: pack once, use often (generation, frozen bases). `packed` holds
- * madpo_matmul_packed_floats() floats; on providers without packing it is a plain copy. A packed
- * product gives the same bits as the plain one. spec->op and ldb say how B is stored; spec->M and A
- * are ignored by _pack. Batched specs are refused. */
-int64_t madpo_matmul_packed_floats(const madpo_device *dev, const madpo_matmul_spec *spec);
+ * madpo_matmul_packed_elements() elements of B's type; on providers without packing it is a plain
+ * copy. A packed product gives the same bits as the plain one. spec->op and ldb say how B is
+ * stored; spec->M and A are ignored by _pack. Batched specs are refused. */
+int64_t madpo_matmul_packed_elements(const madpo_device *dev, const madpo_matmul_spec *spec);
 madpo_status madpo_matmul_pack(madpo_device *dev, const madpo_matmul_spec *spec,
                                madpo_tensor packed, madpo_tensor B,
                                madpo_error *err) MADPO_MUST_CHECK;

@@ -114,7 +114,7 @@ static void check(op_test *T, matmul_ctx *c, int64_t pad, bool share_b)
     c->C = op_output(T, batch * s->M * s->N, s->accumulate);
     reserve(T, s);
     if (c->packed)
-        OP_OK(T, madpo_tensor_new(&c->b_packed, T->dev, madpo_matmul_packed_floats(T->dev, s),
+        OP_OK(T, madpo_tensor_new(&c->b_packed, T->dev, madpo_matmul_packed_elements(T->dev, s),
                                   MADPO_DTYPE_F32, "packed", &T->err));
     op_run(T, run, c);
     reference(c);
@@ -301,7 +301,7 @@ static void some_rows(op_test *T, const matmul_ctx *whole, int64_t row, int64_t 
 
     spec.M = m;
     OP_OK(T, madpo_tensor_new(&C, T->dev, m * N, MADPO_DTYPE_F32, "rows", &T->err));
-    OP_OK(T, madpo_tensor_new(&Bp, T->dev, madpo_matmul_packed_floats(T->dev, &spec),
+    OP_OK(T, madpo_tensor_new(&Bp, T->dev, madpo_matmul_packed_elements(T->dev, &spec),
                               MADPO_DTYPE_F32, "packed", &T->err));
     if (packed) {
         OP_OK(T, madpo_matmul_pack(T->dev, &spec, Bp, whole->B->t, &T->err));

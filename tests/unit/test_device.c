@@ -179,6 +179,39 @@ static void test_transfers(void **state)
     madpo_device_close(dev);
 }
 
+/* Elements of 2 bytes: odd places and counts, beside neighbours that must stay. */
+static void test_two_bytes(void **state)
+{
+    madpo_device *dev = open_with(defaults());
+    madpo_error err = MADPO_ERROR_INIT;
+    uint16_t host[11], back[11];
+    madpo_tensor a, b;
+
+    (void)state;
+    assert_string_equal(madpo_dtype_name(MADPO_DTYPE_BF16), "bf16");
+    ok(madpo_tensor_new(&a, dev, 11, MADPO_DTYPE_BF16, "a", &err), &err);
+    ok(madpo_tensor_new(&b, dev, 11, MADPO_DTYPE_BF16, "b", &err), &err);
+    assert_int_equal(madpo_buffer_bytes(a.buffer), 24); /* whole words */
+    for (int i = 0; i < 11; i++)
+        host[i] = (uint16_t)(0x3f01 + i);
+    ok(madpo_tensor_write(dev, a, host, 11, &err), &err);
+    ok(madpo_tensor_copy(dev, madpo_tensor_slice(b, 3, 5), madpo_tensor_slice(a, 4, 5), 5, &err),
+       &err);
+    ok(madpo_tensor_read(dev, b, back, 11, &err), &err);
+    for (int i = 0; i < 11; i++)
+        assert_int_equal(back[i], i >= 3 && i < 8 ? host[i + 1] : 0);
+    ok(madpo_tensor_zero(dev, madpo_tensor_slice(a, 1, 7), &err), &err);
+    ok(madpo_tensor_zero(dev, madpo_tensor_slice(a, 10, 1), &err), &err);
+    ok(madpo_tensor_read(dev, a, back, 11, &err), &err);
+    for (int i = 0; i < 11; i++)
+        assert_int_equal(back[i], i == 0 || i == 8 || i == 9 ? host[i] : 0);
+    ok(madpo_tensor_read(dev, madpo_tensor_slice(a, 8, 2), back, 1, &err), &err);
+    assert_int_equal(back[0], host[8]);
+    madpo_buffer_free(a.buffer);
+    madpo_buffer_free(b.buffer);
+    madpo_device_close(dev);
+}
+
 static void test_memory_limit(void **state)
 {
     madpo_device_options options = defaults();
@@ -256,6 +289,37 @@ static void test_slab(void **state)
     assert_non_null(strstr(err.message, "too much: "));
     madpo_slab_free(slab);
     madpo_slab_free(NULL);
+    madpo_device_close(dev);
+}
+
+/* Both sizes of element in one slab: bytes are exact, offsets count a tensor's own elements. */
+static void test_slab_two_bytes(void **state)
+{
+    madpo_device *dev = open_with(defaults());
+    madpo_error err = MADPO_ERROR_INIT;
+    madpo_tensor a, b, c;
+    madpo_slab *slab;
+    float x = 1.5f;
+
+    (void)state;
+    ok(madpo_slab_new(&slab, "weights", &err), &err);
+    ok(madpo_slab_plan(slab, &a, 129, MADPO_DTYPE_BF16, &err), &err);
+    ok(madpo_slab_plan(slab, &b, 128, MADPO_DTYPE_F16, &err), &err);
+    ok(madpo_slab_plan(slab, &c, 3, MADPO_DTYPE_F32, &err), &err);
+    assert_int_equal(madpo_slab_bytes(slab), 512 + 256 + 256);
+    ok(madpo_slab_alloc(slab, dev, &err), &err);
+    assert_int_equal(madpo_buffer_bytes(a.buffer), 1024);
+    assert_true(a.offset == 0 && b.offset == 256 && c.offset == 192);
+    assert_true(a.dtype == MADPO_DTYPE_BF16 && b.n == 128 && c.n == 3);
+    ok(madpo_tensor_write(dev, c, &x, 1, &err), &err);
+    ok(madpo_tensor_zero(dev, b, &err), &err); /* the neighbour before */
+    ok(madpo_tensor_read(dev, c, &x, 1, &err), &err);
+    assert_true(x == 1.5f);
+    madpo_slab_free(slab);
+    ok(madpo_slab_new(&slab, "far too much", &err), &err);
+    assert_int_equal(madpo_slab_plan(slab, &a, INT64_MAX / 2, MADPO_DTYPE_F16, &err),
+                     MADPO_ERR_MEMORY);
+    madpo_slab_free(slab);
     madpo_device_close(dev);
 }
 
@@ -425,6 +489,7 @@ int main(void)
         cmocka_unit_test(test_info),      cmocka_unit_test(test_work_group),
         cmocka_unit_test(test_transfers), cmocka_unit_test(test_memory_limit),
         cmocka_unit_test(test_one_piece), cmocka_unit_test(test_slab),
+        cmocka_unit_test(test_two_bytes), cmocka_unit_test(test_slab_two_bytes),
         cmocka_unit_test(test_workspace), cmocka_unit_test(test_launch),
         cmocka_unit_test(test_profile),   cmocka_unit_test(test_build_failures),
         cmocka_unit_test(test_sources),   cmocka_unit_test(test_errors),
