@@ -42,6 +42,7 @@ LOCAL_FN int position_list(__local int *list, __local int *count, __global const
         n += pos[t] == p;
     count[lid] = n;
     barrier(CLK_LOCAL_MEM_FENCE);
+#pragma unroll 1 /* unrolled, it spills scalar registers on AMD */
     for (int i = 0; i < WG; i++) {
         at += i < lid ? count[i] : 0;
         all += count[i];
