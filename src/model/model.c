@@ -122,8 +122,8 @@ static madpo_status plan_refuse(const madpo_model *m, madpo_error *err)
     char line[320];
 
     if (weights > batch && weights > p->kv_cache)
-        setting = m->options.train && m->trains_base
-                      ? "train an adapter (lora.rank) or take a smaller model"
+        setting = m->trains_base ? "lower model.hidden or model.layers, or train an adapter "
+                                   "(lora.rank)"
                   : m->options.storage == MADPO_DTYPE_F32
                       ? "set model.storage = bf16 or take a smaller model"
                       : "take a smaller model";
