@@ -63,13 +63,13 @@ def text(vocab, n, *words):
     return [BOS] + (3 + rng_of("text", *words).randint(0, vocab - 3, n - 1)).tolist()
 
 
-def pairs_of(vocab, n, *words):
+def pairs_of(vocab, n, *words, always_eos=False):
     """Preference pairs: prompt, chosen and rejected ids of many lengths; every second one ends with eos."""
     out = []
     for i in range(n):
         r = rng_of("pair", i, *words)
         draw = lambda k: (3 + r.randint(0, vocab - 3, k)).tolist()
-        end = [EOS] if i % 2 else []
+        end = [EOS] if i % 2 or always_eos else []
         out.append({"prompt": [BOS] + draw((5 * i + 2) % 12), "chosen": draw(3 + (7 * i + 3) % 11) + end,
                     "rejected": draw(2 + (3 * i + 8) % 11) + end})
     return out

@@ -43,7 +43,9 @@ CASES = {
     "llama-list": dict(base="llama", merged=True, adapters={"default": lora(ATTENTION)}),
     "llama-regex": dict(base="llama-rope3", adapters={"default": lora(
         r"model\.layers\.1\.(self_attn\.[qv]_proj|mlp\.down_proj)", use_rslora=True, r=3, lora_alpha=5)}),
-    "gemma3-all-linear": dict(base="gemma3-linear", literal=True, adapters={"default": lora("all-linear", r=2, lora_dropout=0.1)}),
+    "gemma3-all-linear": dict(base="gemma3-linear", literal=True, adapters={"default": lora(
+        "all-linear", r=2, lora_dropout=0.1)}),
+    "gemma3-fresh": dict(base="gemma3", fresh=True, adapters={"default": lora(ATTENTION)}),
     "gemma3-two": dict(base="gemma3", adapters={"sft": lora(ATTENTION, r=3, lora_alpha=6), "policy": lora(
         ["q_proj", "v_proj", "gate_proj"], r=2, lora_alpha=5)}),
     "qwen2-patterns": dict(base="qwen2", dtype=torch.bfloat16, adapters={"default": lora(
@@ -77,14 +79,14 @@ def load_base(case):
     return AutoModelForCausalLM.from_pretrained(folder, **kw)
 
 
-def randomise_adapter(model, name):
-    """A as it is initialised, but B not zero; and a score of its own."""
+def randomise_adapter(model, name, fresh):
+    """A as it is initialised, but B not zero unless it is to be fresh; and a score of its own."""
     with torch.no_grad():
         for key, p in model.named_parameters():
             z = torch.from_numpy(rng_of(name, key).standard_normal(tuple(p.shape))).float()
             if "lora_A" in key:
                 p.copy_(z / p.shape[1] ** 0.5)
-            elif "lora_B" in key:
+            elif "lora_B" in key and not fresh:
                 p.copy_(z * 0.4 / p.shape[1] ** 0.5)
             elif "score.modules_to_save" in key:
                 p.copy_(z)
@@ -122,7 +124,7 @@ def build(name, case):
             model = get_peft_model(load_base(case), config, adapter_name=adapter)
         else:
             model.add_adapter(adapter, config)
-    randomise_adapter(model, name)
+    randomise_adapter(model, name, case.get("fresh"))
     model.save_pretrained(folder)
     tidy(folder, case["base"], case.get("dtype"), case.get("literal"))
     return folder
@@ -215,7 +217,7 @@ def golden(folder, name, case):
     grads = {file_name(k, last): p.grad.float() for k, p in model.named_parameters()
              if f".{last}." in k and p.grad is not None}
     stored = load_file(os.path.join(folder, "" if last == "default" else last, "adapter_model.safetensors"))
-    assert set(grads) == set(stored) and all(g.abs().sum() > 0 for g in grads.values())
+    assert set(grads) == set(stored) and all(g.any() or case.get("fresh") for g in grads.values())
     save_file(grads, os.path.join(folder, "golden_grads.safetensors"), metadata={"format": "pt"})
     if case.get("merged"):
         save_merged(folder, case, out)
