@@ -75,6 +75,16 @@ madpo_device *golden_device(void)
     return device;
 }
 
+int golden_run_one(const char *name, void (*test)(void **state))
+{
+    char *state = strdup(name);
+    struct CMUnitTest one[] = {{.name = name, .test_func = test, .initial_state = state}};
+    int failed = cmocka_run_group_tests(one, open_device, close_device);
+
+    free(state);
+    return failed;
+}
+
 int golden_run(const char *group, size_t fewest, void (*test)(void **state))
 {
     golden_names names = golden_list(group, fewest);
@@ -147,6 +157,8 @@ static int32_t *append(int32_t *to, const json_t *ids, int32_t *n)
     return to;
 }
 
+enum { LONGEST = 256 }; /* text */
+
 static example_list new_list(size_t n, size_t longest)
 {
     example_list list = {.v = calloc(n, sizeof *list.v), .n = n};
@@ -158,7 +170,7 @@ static example_list new_list(size_t n, size_t longest)
 
 example_list golden_pairs(const json_t *pairs)
 {
-    example_list list = new_list(json_array_size(pairs), 64);
+    example_list list = new_list(json_array_size(pairs), LONGEST);
     int32_t *at = list.ids;
 
     for (size_t i = 0; i < list.n; i++) {
@@ -174,22 +186,22 @@ example_list golden_pairs(const json_t *pairs)
         e->n_branches = 2;
         e->id = (int64_t)i;
         assert_true(e->n_prompt > 0 && e->n_branch[0] > 0 && e->n_branch[1] > 0);
-        assert_true(e->n_prompt + e->n_branch[0] + e->n_branch[1] <= 64);
+        assert_true(e->n_prompt + e->n_branch[0] + e->n_branch[1] <= LONGEST);
     }
     return list;
 }
 
 example_list golden_texts(const json_t *texts)
 {
-    example_list list = new_list(json_array_size(texts), 64);
+    example_list list = new_list(json_array_size(texts), LONGEST);
 
     for (size_t i = 0; i < list.n; i++) {
         const json_t *o = json_array_get(texts, i);
-        int32_t *ids = list.ids + i * 64, n;
+        int32_t *ids = list.ids + i * LONGEST, n;
 
         if (json_is_object(o))
             o = golden_get(o, "ids");
-        assert_true(json_array_size(o) > 1 && json_array_size(o) <= 64);
+        assert_true(json_array_size(o) > 1 && json_array_size(o) <= LONGEST);
         append(ids, o, &n);
         list.v[i] = (madpo_example){.prompt = ids,
                                     .n_prompt = 1,

@@ -18,6 +18,8 @@ void golden_names_free(golden_names *names);
 /* Run `test` once for each name, which it gets as its state; the cases bear the names. The exit
  * status. */
 int golden_run(const char *group, size_t fewest, void (*test)(void **state));
+/* Run it once, with `name` as its state. */
+int golden_run_one(const char *name, void (*test)(void **state));
 /* The device of the run. */
 madpo_device *golden_device(void);
 

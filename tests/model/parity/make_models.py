@@ -145,6 +145,7 @@ CASES = {
         rope_parameters=dict(LLAMA3, rope_theta=500.0))), after=old_rope, dtype=torch.bfloat16),
     "llama-linear-old": dict(config=lambda: LlamaConfig(**dict(decoder(
         tie_word_embeddings=False, num_hidden_layers=1,
+        attention_bias=True, mlp_bias=True,
         rope_parameters={"rope_type": "linear", "factor": 2.5, "rope_theta": 1e3}), num_attention_heads=2)),
         after=old_type),
     "gemma3": dict(config=lambda: gemma3(layer_types=["sliding_attention", "full_attention", "sliding_attention"])),
@@ -158,8 +159,8 @@ CASES = {
         layer_types=["sliding_attention", "sliding_attention", "full_attention"]), after=old_pattern),
     "qwen2": dict(config=lambda: Qwen2Config(**decoder(tie_word_embeddings=True))),
     "qwen2-shards": dict(config=lambda: Qwen2Config(**dict(decoder(
-        tie_word_embeddings=False, rope_parameters=default_rope(1e6)), num_attention_heads=2,
-        num_key_value_heads=1)), shard="12KB"),
+        tie_word_embeddings=False, use_sliding_window=True, sliding_window=6, max_window_layers=1,
+        rope_parameters=default_rope(1e6)), num_attention_heads=2, num_key_value_heads=1)), shard="12KB"),
     "qwen3": dict(config=lambda: Qwen3Config(**decoder(tie_word_embeddings=True, head_dim=6)), after=old_rope),
     "qwen3-untied": dict(config=lambda: Qwen3Config(**decoder(tie_word_embeddings=False, head_dim=8,
                                                               rms_norm_eps=1e-4)), shard="6KB",
@@ -168,8 +169,9 @@ CASES = {
     "gpt2-hub": dict(config=lambda: gpt2(n_inner=29, n_head=2, layer_norm_epsilon=1e-3), after=hub_gpt2),
     "gpt_neox": dict(config=lambda: neox(rope_parameters=dict(default_rope(1e4), partial_rotary_factor=0.25)),
                      after=old_neox, dtype=torch.float16),
-    "gpt_neox-sequential": dict(config=lambda: neox(use_parallel_residual=False, rope_parameters=dict(
-        default_rope(1e3), partial_rotary_factor=0.75))),
+    "gpt_neox-sequential": dict(config=lambda: neox(use_parallel_residual=False, hidden_act="gelu_new",
+                                                   attention_bias=False, rope_parameters=dict(
+                                                       default_rope(1e3), partial_rotary_factor=0.75))),
     "llama-reward": dict(config=lambda: LlamaConfig(**decoder(head_dim=6, num_labels=1)), score=True),
     "gpt2-reward": dict(config=lambda: gpt2(n_inner=29, num_labels=1), score=True),
 }
