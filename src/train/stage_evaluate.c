@@ -193,7 +193,8 @@ static madpo_status samples_as_pairs(madpo_pairs **out, const evaluate *e, madpo
                            .rejected = (char *)sample_text(e, POLICY, i),
                            .id = (int64_t)i,
                            .score_chosen = NAN,
-                           .score_rejected = NAN};
+                           .score_rejected = NAN,
+                           .margin = NAN};
 
         pair.n_chosen = strlen(pair.chosen);
         pair.n_rejected = strlen(pair.rejected);

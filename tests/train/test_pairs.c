@@ -27,7 +27,8 @@ static madpo_pairs *make_pairs(int n)
                            .rejected = (char *)bad[(i / 3) % 3],
                            .id = 1000 + i,
                            .score_chosen = NAN,
-                           .score_rejected = NAN};
+                           .score_rejected = NAN,
+                           .margin = NAN};
 
         snprintf(prompt, sizeof prompt, "Film %d", i % 20);
         pair.n_prompt = strlen(pair.prompt);
