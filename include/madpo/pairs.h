@@ -26,7 +26,7 @@ extern "C" {
 typedef struct madpo_pair {
     char *prompt, *chosen, *rejected;      /* owned by the table, terminated; prompt may be "" */
     size_t n_prompt, n_chosen, n_rejected; /* bytes */
-    int64_t id;                            /* field id, else position in the file from 0 */
+    int64_t id;                            /* field id, else number in the table from 0 */
     double score_chosen, score_rejected;   /* true scores where known, NaN if absent */
     double margin;                         /* reward margin from outside, NaN if absent */
     const char *source;                    /* owned by the table; NULL if absent */

@@ -127,7 +127,9 @@ static bool is_known(const madpo_prompts *prompts, const char *text)
 static madpo_status add_pair(madpo_prompts *prompts, const madpo_stage_context *ctx,
                              const madpo_pair *pair, int64_t number, madpo_error *err)
 {
-    size_t max = (size_t)ctx->options->data.max_prompt;
+    const madpo_options *o = ctx->options;
+    size_t max = (size_t)(o->data.max_prompt ? o->data.max_prompt
+                                             : o->data.max_tokens - o->generate.max_new);
     madpo_ids ids = {0};
     char *text = NULL;
     madpo_status st = encode_prompt(&ids, ctx->tok, pair->prompt, pair->n_prompt, err);

@@ -260,6 +260,7 @@ static madpo_status judge_by_reward(evaluate *e, madpo_error *err)
     madpo_examples examples = {0};
     madpo_status st;
 
+    options.truncation = MADPO_TRUNCATION_ERROR; /* every sample is judged, an empty one too */
     options.truncate_prompt = true;
     options.end_with_eos = true;
     st = samples_as_pairs(&pairs, e, err);
