@@ -60,7 +60,7 @@ typedef struct madpo_pairs_report {
     size_t n_labelled, n_drawn; /* of these: put in order by a label given, or drawn from scores */
     char first_bad[256];        /* "file:line: why" of the first bad record passed over */
 } madpo_pairs_report;
-/* One line such as "3189 pairs; 2 bad records passed over, first x.jsonl:7: …". Returns `line`. */
+/* One line such as "3188 pairs, 3188 with a prompt, 1 ties left out". Returns `line`. */
 const char *madpo_pairs_report_format(const madpo_pairs_report *report, char *line, size_t size);
 
 /* Read a file. Errors name file and line: no JSON, a missing field or one of another kind, an empty

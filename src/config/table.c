@@ -109,7 +109,7 @@ const madpo__key madpo__keys[] = {
         "data.pairs", data.pairs, "", "file",
         "Preference pairs (prompt, chosen, rejected) as JSON lines, JSON array or CSV, may be gz"),
     STRING("data.fields", data.fields, "", "part=field,...",
-           "Own names of the pairs' fields: chosen=good,... or first=a,second=b,label=better,..."),
+           "Own names of the pairs' fields: chosen=good,... or first=a,second=b,label=better"),
     CHOICE("data.chat", data.chat, "auto", "auto, none, gemma, llama3, chatml",
            "Layout of chat messages in the pairs; auto = that of the tokenizer's template"),
     INT("data.label_base", data.label_base, -1, -1, 1, "",

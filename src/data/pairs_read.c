@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/numbers.h"
 #include "data/csv.h"
 #include "data/pairs_inside.h"
 
@@ -375,6 +376,7 @@ madpo_status madpo_pairs_parse_with(madpo_pairs **out, const char *text, size_t 
                        .path = name,
                        .report = report ? report : &unused,
                        .err = err ? err : &local};
+    madpo_numbers was = madpo_numbers_begin();
     madpo_status st = read_options(&r, options);
 
     *out = NULL;
@@ -387,6 +389,7 @@ madpo_status madpo_pairs_parse_with(madpo_pairs **out, const char *text, size_t 
         *out = r.pairs;
         r.pairs = NULL; /* moved to the caller */
     }
+    madpo_numbers_end(was);
     madpo_pairs_free(r.pairs);
     madpo__fields_dispose(&r.fields);
     free(r.label);
