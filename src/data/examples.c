@@ -104,6 +104,21 @@ static void examples_cut_prompt(examples_maker *m, size_t keep, bool *cut)
     *cut = true;
 }
 
+static madpo_status examples_long_prompt(examples_maker *m, const madpo_pair *pair, size_t n)
+{
+    if (m->o->max_prompt)
+        return madpo_error_set(
+            m->err, MADPO_ERR_DATA,
+            "the prompt of pair %lld has %zu tokens, more than data.max_prompt (%ld); raise "
+            "it, or set data.truncate_prompt to keep the prompt's end",
+            (long long)pair->id, n, (long)m->o->max_prompt);
+    return madpo_error_set(
+        m->err, MADPO_ERR_DATA,
+        "the prompt of pair %lld has %zu tokens, which leaves no room for an answer in "
+        "data.max_tokens (%ld); raise it, or set data.truncation",
+        (long long)pair->id, n, (long)m->o->max_tokens);
+}
+
 /* A prompt over its own limit is cut or refused. */
 static madpo_status examples_limit_prompt(examples_maker *m, const madpo_pair *pair, bool *cut)
 {
@@ -116,11 +131,7 @@ static madpo_status examples_limit_prompt(examples_maker *m, const madpo_pair *p
     if (max == 0 || n <= (size_t)max)
         return MADPO_OK;
     if (o->truncation == MADPO_TRUNCATION_ERROR && !o->truncate_prompt)
-        return madpo_error_set(
-            m->err, MADPO_ERR_DATA,
-            "the prompt of pair %lld has %zu tokens, more than data.max_%s (%ld); raise "
-            "it, or set data.truncate_prompt to keep the prompt's end",
-            (long long)pair->id, n, o->max_prompt ? "prompt" : "tokens", (long)max);
+        return examples_long_prompt(m, pair, n);
     examples_cut_prompt(m, (size_t)max, cut);
     return MADPO_OK;
 }
