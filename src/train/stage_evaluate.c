@@ -192,6 +192,7 @@ static madpo_status samples_as_pairs(madpo_pairs **out, const evaluate *e, madpo
                                (char *)sample_text(e, REFERENCE, i), /* only read and copied */
                            .rejected = (char *)sample_text(e, POLICY, i),
                            .id = (int64_t)i,
+                           .specials = e->prompts.v[i].specials,
                            .score_chosen = NAN,
                            .score_rejected = NAN,
                            .margin = NAN};
