@@ -9,7 +9,7 @@ typedef struct forecast {
     madpo_stage_context *ctx;
     const char *stage; /* the most demanding so far, NULL = none */
     madpo_memory_plan plan;
-    madpo_model_options options; /* its adapters are gone */
+    madpo_model_options options; /* without its adapters */
 } forecast;
 
 static int64_t smaller(int64_t a, int64_t b)
@@ -73,6 +73,7 @@ static madpo_status forecast_stage(forecast *f, const madpo_stage_model_setup *s
         f->stage = setup->stage;
         f->plan = plan;
         f->options = parts.options;
+        f->options.adapters = NULL; /* they go with the parts */
     }
     madpo__stage_parts_dispose(&parts);
     return st;
