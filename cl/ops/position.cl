@@ -11,8 +11,8 @@
  */
 #include "lib/vec.clh"
 
-#define CHUNK 1024
-#define PART  (CHUNK / WG) /* tokens one item looks at */
+#define PART  (WG == 1 ? 512 : 8) /* tokens one item looks at */
+#define CHUNK (PART * WG)
 
 ROW_KERNEL void position_fwd(TENSOR(float, x), TENSOR(const int, pos), TENSOR(const float, P),
                              int n_pos, long C)

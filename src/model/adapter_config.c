@@ -147,7 +147,7 @@ static madpo_status check_options(const madpo_adapter_options *o, madpo_error *e
                                "'%s' is no name for an adapter: 1 to 63 bytes without '/'",
                                o->name);
     if (o->r < 1)
-        return madpo_error_set(err, MADPO_ERR_CONFIG, "lora.r = %d must be above 0", (int)o->r);
+        return madpo_error_set(err, MADPO_ERR_CONFIG, "lora.rank = %d must be above 0", (int)o->r);
     if (!(o->alpha > 0 && isfinite(o->alpha)))
         return madpo_error_set(err, MADPO_ERR_CONFIG, "lora.alpha = %g must be above 0", o->alpha);
     if (!(o->dropout >= 0 && o->dropout < 1))

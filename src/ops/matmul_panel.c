@@ -35,6 +35,8 @@ static const madpo__panel panels[] = {
 #define WORTH_PACK  64     /* uses of an element from which packing a badly placed operand pays */
 #define WORTH_ROWS  512    /* the same for A by rows, for which there is staging */
 #define GROUP_FLOPS 200000 /* a work-group is not cut smaller than this */
+#define SHORT_K     64     /* up to here C is the traffic: it is best walked along its rows */
+#define SHORT_FLOPS 50000  /* and work-groups may be smaller */
 
 const madpo__panel *madpo__panel_by_width(int vw)
 {
@@ -117,9 +119,10 @@ static int64_t panel_run(const madpo__product *p, bool by_col)
     return p->alpha == 1 ? panel_count(K, panel_count(K, by_col ? RUN_BY_COL : RUN_BY_ROW)) : K;
 }
 
-/* Rectangles of panels: rows so that A's part stays in the second-level cache, and both ways so
- * that there are a few rectangles per compute unit. No compute units: one block each, as kernels
- * for GPUs have it. */
+/* Rectangles of panels: rows so that A's part stays in the second-level cache (where K is short, so
+ * few that a rectangle goes along C's rows: down its columns every row is another page), and both
+ * ways so that there are a few rectangles per compute unit. No compute units: one block each, as
+ * kernels for GPUs have it. */
 static void panel_cut(panel_plan *plan, const madpo__panel *panel, const madpo__product *p,
                       int64_t compute_units)
 {
@@ -128,9 +131,12 @@ static void panel_cut(panel_plan *plan, const madpo__panel *panel, const madpo__
     const double flops = 2.0 * (double)p->M * (double)p->N * (double)(p->K + 1) * (double)p->batch;
     const int64_t most = panel_clamp((int64_t)(flops / GROUP_FLOPS), 1, 8 * compute_units + 1);
     const int64_t want = panel_count(most, p->batch); /* of one batch item */
+    const double row_flops = flops / (double)(rows * p->batch);
+    const int64_t at_once =
+        p->K <= SHORT_K ? (int64_t)(SHORT_FLOPS / row_flops) : L2_BLOCK / row_bytes;
     int64_t row_groups, col_groups;
 
-    row_groups = panel_count(rows, panel_clamp(L2_BLOCK / row_bytes, 1, rows));
+    row_groups = panel_count(rows, panel_clamp(at_once, 1, rows));
     if (row_groups * cols < want)
         row_groups = panel_clamp(panel_count(want, cols), 1, rows);
     col_groups = panel_clamp(panel_count(want, row_groups), 1, cols);

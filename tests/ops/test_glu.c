@@ -104,10 +104,10 @@ static void check_extremes(op_test *T, madpo_activation act)
     c.da = op_output(T, n, false);
     c.db = op_output(T, n, false);
     op_run(T, run_fwd, &c);
-    madpo_ref_glu_fwd(c.y->d, c.a->d, c.b->d, 1, n, act);
+    madpo_ref_glu_fwd(c.y->d, c.a->d, c.b->d, 1, n, (int)act);
     op_check(T, c.y, "y", 1e-6, 1e-6);
     op_run(T, run_bwd, &c);
-    madpo_ref_glu_bwd(c.da->d, c.db->d, c.dy->d, c.a->d, c.b->d, 1, n, act, false);
+    madpo_ref_glu_bwd(c.da->d, c.db->d, c.dy->d, c.a->d, c.b->d, 1, n, (int)act, false);
     for (int64_t i = 0; i < n; i++) /* the twin's textbook slope is 0 * inf at the far ends */
         op_check_value(T, "da", op_got(c.da, i), a[i] < -10 ? 0 : a[i] > 10 ? 1 : 0.5, 1e-6, 0);
 }

@@ -10,10 +10,11 @@ typedef struct position_shape {
     int64_t T, n_pos, C;
 } position_shape;
 
-/* Tokens below, at and above the kernel's chunk of 1024. */
+/* Tokens below, at and above the kernel's chunk (512 at widths 1 and 64). */
 static const position_shape position_shapes[] = {
-    {0, 5, 8},    {3, 1, 1},     {1, 4, 16},    {13, 5, 17},     {40, 7, 15},    {97, 31, 64},
-    {64, 200, 5}, {1024, 3, 16}, {1025, 3, 17}, {2500, 300, 33}, {4100, 1, 256},
+    {0, 5, 8},     {3, 1, 1},     {1, 4, 16},      {13, 5, 17},    {40, 7, 15},
+    {97, 31, 64},  {64, 200, 5},  {512, 2, 1},     {513, 2, 1},    {700, 1, 1},
+    {1024, 3, 16}, {1025, 3, 17}, {2500, 300, 33}, {4100, 1, 256},
 };
 #define N_SHAPES (sizeof position_shapes / sizeof position_shapes[0])
 
