@@ -291,32 +291,18 @@ static int64_t linear_need(const madpo_model *m, int64_t T, int64_t N, int64_t K
     return need;
 }
 
-/* The largest need of a norm's gain gradient over up to T rows: fewer rows may make more blocks. */
-static int64_t norm_need(const madpo_model *m, int64_t T, int64_t C)
-{
-    int64_t need = 0;
-
-    for (int64_t t = 1; t <= T; t++)
-        need = max2(need, madpo_rmsnorm_workspace(m->dev, t, C));
-    return need;
-}
-
 /* What the gradients of norms and biases take. */
 static int64_t vectors_need(const madpo_model *m, int64_t T)
 {
     const madpo_model_config *c = &m->config;
-    int64_t need = 0, widest = max2(max2((int64_t)c->H * c->D, c->F), c->C);
+    int64_t widest = max2(max2((int64_t)c->H * c->D, c->F), c->C);
+    int64_t need = c->arch->layer_norm ? madpo_layernorm_workspace(m->dev, T, c->C)
+                                       : madpo_rmsnorm_workspace(m->dev, T, c->C);
 
-    if (!c->arch->layer_norm)
-        need = norm_need(m, T, c->C);
     if (c->arch->qk_norm)
-        need = max2(need, norm_need(m, T * c->H, c->D));
-    for (int64_t t = 1; t <= T; t++) {
-        if (c->arch->layer_norm)
-            need = max2(need, madpo_layernorm_workspace(m->dev, t, c->C));
-        if (c->qkv_bias || c->o_bias || c->mlp_bias)
-            need = max2(need, madpo_bias_workspace(m->dev, t, widest));
-    }
+        need = max2(need, madpo_rmsnorm_workspace(m->dev, T * c->H, c->D));
+    if (c->qkv_bias || c->o_bias || c->mlp_bias)
+        need = max2(need, madpo_bias_workspace(m->dev, T, widest));
     return need;
 }
 
