@@ -1,4 +1,5 @@
-/* Preparation: tokenizer and ground-truth scorer from the training part of the data, once per run.
+/* Preparation: tokenizer (unless one is given) and ground-truth scorer from the training part of
+ * the data, once per run.
  *
  *   tokenizer/      tokenizer.json …     scorer.bin   ground-truth scorer (reviews only)
  *   pairs.jsonl     given pairs with their split (source pairs only)
@@ -63,12 +64,24 @@ static madpo_status train_tokenizer(madpo_source *source, madpo_stage_context *c
     return st;
 }
 
+/* The tokenizer asked for, that of the model the run starts from, or one of its own. */
+static madpo_status choose_tokenizer(madpo_source *source, madpo_stage_context *ctx,
+                                     madpo_error *err)
+{
+    char *path;
+    madpo_status st = madpo_base_model_tokenizer(&path, ctx->options, err);
+
+    if (st == MADPO_OK)
+        st = path ? madpo_tokenizer_load(&source->tok, path, err)
+                  : train_tokenizer(source, ctx, err);
+    free(path);
+    return st;
+}
+
 static madpo_status make_tokenizer(madpo_source *source, madpo_stage_context *ctx, madpo_error *err)
 {
-    const char *path = ctx->options->tokenizer.path;
     char *dir;
-    madpo_status st =
-        *path ? madpo_tokenizer_load(&source->tok, path, err) : train_tokenizer(source, ctx, err);
+    madpo_status st = choose_tokenizer(source, ctx, err);
 
     if (st != MADPO_OK)
         return st;
