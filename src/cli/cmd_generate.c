@@ -281,7 +281,7 @@ static bool generate_token(void *user, size_t sequence, int32_t id)
     madpo_cli_completion *c = &g->completion[sequence];
 
     if (g->failed.code != MADPO_OK ||
-        madpo__completion_push(c, g->m.tok, &g->stops, id, &g->failed) != MADPO_OK)
+        madpo__completion_push(c, &g->stops, id, &g->failed) != MADPO_OK)
         return false;
     if (g->live)
         madpo__completion_show(c, &g->stops, false);
@@ -300,6 +300,9 @@ static madpo_status generate_alloc(generate *g, madpo_error *err)
     g->ended = malloc(n * sizeof *g->ended);
     if (!g->completion || !g->prompt || !g->n_prompt || !g->out || !g->out_len || !g->ended)
         return madpo_error_set(err, MADPO_ERR_NOMEM, "generate: out of host memory");
+    for (size_t s = 0; s < n; s++)
+        if (madpo__completion_init(&g->completion[s], g->m.tok, err) != MADPO_OK)
+            return MADPO_ERR_NOMEM;
     return MADPO_OK;
 }
 
@@ -385,7 +388,7 @@ static madpo_status print_slot(generate *g, size_t slot, size_t index, size_t sa
                                madpo_error *err)
 {
     madpo_cli_completion *c = &g->completion[slot];
-    madpo_status st = madpo__completion_finish(c, g->m.tok, &g->stops, err);
+    madpo_status st = madpo__completion_finish(c, &g->stops, err);
 
     if (st != MADPO_OK)
         return st;

@@ -93,15 +93,19 @@ static madpo_status count_weights(weights_info *w, const char *dir_name, madpo_e
     return st;
 }
 
-/* How a tokenizer works, from its file. */
-static madpo_status tokenizer_family(char *out, size_t size, const char *path, madpo_error *err)
+/* How a tokenizer works, from its file; GPT-2's two files are the one form without it. */
+static madpo_status tokenizer_family(char *out, size_t size, const char *dir, madpo_error *err)
 {
     json_t *file = NULL, *model;
     const char *type;
-    char *pre = NULL;
-    madpo_status st = madpo_json_load(&file, path, err);
+    char *path = NULL, *pre = NULL;
+    madpo_status st = madpo_path_join(&path, dir, "tokenizer.json", err);
 
-    if (st != MADPO_OK)
+    snprintf(out, size, "byte-level BPE");
+    if (st == MADPO_OK && madpo_file_exists(path))
+        st = madpo_json_load(&file, path, err);
+    free(path);
+    if (st != MADPO_OK || !file)
         return st;
     model = json_object_get(file, "model");
     type = json_string_value(json_object_get(model, "type"));

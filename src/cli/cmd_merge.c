@@ -164,7 +164,7 @@ static madpo_status merge_write(madpo_opened *m, const char *out, madpo_error *e
         st = madpo_dir_make(out, err);
     if (st == MADPO_OK)
         st = copy_beside(m->dir, out, err);
-    if (st == MADPO_OK && m->tok)
+    if (st == MADPO_OK && m->tok && strcmp(m->tokenizer, m->dir) != 0) /* an adapter's own */
         st = madpo_tokenizer_save(m->tok, out, err);
     return st == MADPO_OK ? madpo_model_save(m->model, out, err) : st;
 }

@@ -2,6 +2,7 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "base/json.h"
@@ -9,6 +10,7 @@
 #include "cli/model_args.h"
 #include "cli/output.h"
 #include "data/pack.h"
+#include "text/chat.h"
 #include "train/score.h"
 #include "train/stats.h"
 
@@ -16,13 +18,21 @@ enum { DEFAULT_BATCH_TOKENS = 2048 };
 
 typedef struct score_options {
     madpo_cli_model model;
+    const char *fields, *layout, *truncation;
     int64_t max_prompt, max_tokens, batch_tokens; /* 0 = not given */
-    bool truncate_prompt, no_eos;
+    bool truncate_prompt, joint, no_eos, skip_bad;
 } score_options;
 
 static int score_run(int argc, char **argv);
 
 static const madpo_cli_option score_table[] = {
+    {"fields", "NAMES", MADPO_CLI_TEXT, offsetof(score_options, fields), 0,
+     "Names of the fields of PAIRS where they are not the usual ones: "
+     "prompt=question,chosen=good,rejected=bad (as data.fields)."},
+    {"layout", "NAME", MADPO_CLI_TEXT, offsetof(score_options, layout), 0,
+     "Layout of chat messages in PAIRS: gemma, llama3, chatml or none (default: the model's own)."},
+    {"skip-bad", NULL, MADPO_CLI_FLAG, offsetof(score_options, skip_bad), 0,
+     "Pass over records that are no pairs, instead of stopping at the first."},
     {"max-tokens", "N", MADPO_CLI_INT, offsetof(score_options, max_tokens), 2,
      "Tokens of a prompt and one answer; longer answers are cut at the end (default: the model's "
      "positions)."},
@@ -32,6 +42,12 @@ static const madpo_cli_option score_table[] = {
      "--truncate-prompt."},
     {"truncate-prompt", NULL, MADPO_CLI_FLAG, offsetof(score_options, truncate_prompt), 0,
      "Keep the end of prompts that are too long."},
+    {"truncation", "WAY", MADPO_CLI_TEXT, offsetof(score_options, truncation), 0,
+     "What a pair of more than --max-tokens loses: error (default: answers lose their end, a long "
+     "prompt is refused), keep_start or keep_end (of prompt and answer together; as "
+     "data.truncation)."},
+    {"joint", NULL, MADPO_CLI_FLAG, offsetof(score_options, joint), 0,
+     "Tokenize prompt and answer as one text (as data.tokenize = joint)."},
     {"no-eos", NULL, MADPO_CLI_FLAG, offsetof(score_options, no_eos), 0,
      "Score log-probs without the end token behind an answer, as of answers that go on."},
     {"batch-tokens", "N", MADPO_CLI_INT, offsetof(score_options, batch_tokens), 1,
@@ -47,8 +63,9 @@ const madpo_cli_command madpo__command_score = {
     .synopsis = "MODEL PAIRS [--adapter DIR]... [OPTION...]",
     .summary = "log-probs or rewards of the answers of preference pairs",
     .description =
-        "    Print a JSON line for every pair of the file PAIRS (JSON lines with prompt, chosen\n"
-        "    and rejected; gz or not): the summed log-prob of each answer after its prompt and\n"
+        "    Print a JSON line for every pair of the file PAIRS (prompt, chosen and rejected in\n"
+        "    JSON lines, a JSON array or CSV, in all the forms that data.pairs takes; gz or not): "
+        "the summed log-prob of each answer after its prompt and\n"
         "    its number of tokens, or, of a reward model (config.json says\n"
         "    ...ForSequenceClassification, or an adapter brings a score head), its reward. On\n"
         "    standard error follow the number of pairs and how many of them the model has in\n"
@@ -79,35 +96,109 @@ typedef struct score {
 
 /* ---- pairs ---- */
 
-static madpo_status score_tokenize(score *s, const char *path, madpo_error *err)
+/* The layout that messages are rendered by; a template that is not recognised counts as none until
+ * there are messages. */
+static madpo_status score_layout(const char **out, const score *s, madpo_error *err)
+{
+    static const char *const names[] = {[MADPO_CHAT_NONE] = "none",
+                                        [MADPO_CHAT_GEMMA] = "gemma",
+                                        [MADPO_CHAT_LLAMA3] = "llama3",
+                                        [MADPO_CHAT_CHATML] = "chatml"};
+    madpo_error why = MADPO_ERROR_INIT;
+    madpo_chat_kind kind = MADPO_CHAT_NONE;
+    madpo_status st;
+
+    *out = s->o->layout;
+    if (*out)
+        return MADPO_OK;
+    st = madpo_chat_of_tokenizer(&kind, s->m.tok, &why);
+    *out = names[st == MADPO_OK ? kind : MADPO_CHAT_NONE];
+    return st == MADPO_OK || st == MADPO_ERR_UNSUPPORTED
+               ? MADPO_OK
+               : madpo_error_set(err, st, "%s", why.message);
+}
+
+static madpo_status score_read(score *s, const char *path, madpo_error *err)
+{
+    madpo_pairs_options how;
+    madpo_pairs_report report;
+    char line[512];
+    madpo_status st;
+
+    madpo_pairs_options_defaults(&how);
+    how.fields = s->o->fields;
+    how.skip_bad = s->o->skip_bad;
+    st = score_layout(&how.chat, s, err);
+    if (st == MADPO_OK)
+        st = madpo_pairs_load_with(&s->pairs, path, &how, &report, err);
+    if (st == MADPO_OK && !s->o->model.quiet)
+        fprintf(stderr, "%s\n", madpo_pairs_report_format(&report, line, sizeof line));
+    return st;
+}
+
+static madpo_status score_truncation(madpo_truncation *out, const char *name, madpo_error *err)
+{
+    static const char *const names[] = {[MADPO_TRUNCATION_ERROR] = "error",
+                                        [MADPO_TRUNCATION_KEEP_START] = "keep_start",
+                                        [MADPO_TRUNCATION_KEEP_END] = "keep_end"};
+
+    *out = MADPO_TRUNCATION_ERROR;
+    for (int i = 0; i < 3; i++) {
+        if (name && strcmp(name, names[i]) == 0)
+            *out = (madpo_truncation)i;
+        if (!name || strcmp(name, names[i]) == 0)
+            return MADPO_OK;
+    }
+    return madpo_error_set(err, MADPO_ERR_USAGE,
+                           "--truncation takes error, keep_start or keep_end, not \"%s\"", name);
+}
+
+/* The lengths asked for, within the model's. */
+static madpo_status score_lengths(madpo_tokenize_options *how, const score *s, madpo_error *err)
 {
     const score_options *o = s->o;
-    madpo_tokenize_options how = {
-        .add_eos = !o->no_eos, .end_with_eos = s->m.reward, .truncate_prompt = o->truncate_prompt};
-    int64_t most = o->max_tokens > 0 ? o->max_tokens : s->m.config.max_positions;
-    madpo_status st = MADPO_OK;
+    int64_t positions = s->m.config.max_positions;
+    int64_t most = o->max_tokens > 0 ? o->max_tokens : positions;
 
-    if (most > s->m.config.max_positions)
-        st = madpo_error_set(err, MADPO_ERR_USAGE,
-                             "--max-tokens %lld is more than the model's %ld positions",
-                             (long long)most, (long)s->m.config.max_positions);
+    if (most > positions)
+        return madpo_error_set(err, MADPO_ERR_USAGE,
+                               "--max-tokens %lld is more than the model's %lld positions",
+                               (long long)most, (long long)positions);
     if (o->max_prompt >= most)
-        st = madpo_error_set(err, MADPO_ERR_USAGE,
-                             "--max-prompt %lld leaves no room for an answer within %lld tokens",
-                             (long long)o->max_prompt, (long long)most);
-    how.max_tokens = (int32_t)most;
-    how.max_prompt = (int32_t)(o->max_prompt > 0 ? o->max_prompt : most - 1);
+        return madpo_error_set(err, MADPO_ERR_USAGE,
+                               "--max-prompt %lld leaves no room for an answer within %lld tokens",
+                               (long long)o->max_prompt, (long long)most);
+    how->max_tokens = (int32_t)most;
+    how->max_prompt = (int32_t)(o->max_prompt > 0 ? o->max_prompt : most - 1);
+    return MADPO_OK;
+}
+
+static madpo_status score_tokenize(score *s, madpo_error *err)
+{
+    const score_options *o = s->o;
+    size_t n_front = 0;
+    madpo_tokenize_options how = {.mode = o->joint ? MADPO_TOKENIZE_JOINT : MADPO_TOKENIZE_SEPARATE,
+                                  .add_eos = !o->no_eos,
+                                  .end_with_eos = s->m.reward,
+                                  .truncate_prompt = o->truncate_prompt};
+    madpo_status st = score_truncation(&how.truncation, o->truncation, err);
+
+    (void)madpo_tokenizer_front(s->m.tok, &n_front);
+    how.no_bos = n_front == 0;
     if (st == MADPO_OK)
-        st = madpo_pairs_load(&s->pairs, path, false, NULL, err);
+        st = score_lengths(&how, s, err);
     if (st == MADPO_OK)
         st = madpo_examples_from_pairs(&s->examples, s->pairs, s->m.tok, &how, err);
     for (size_t i = 0; i < s->examples.n_ids && st == MADPO_OK; i++)
         if (s->examples.ids[i] >= s->m.config.V)
-            st = madpo_error_set(
-                err, MADPO_ERR_MISMATCH,
-                "%s: a text has token %ld, but the model knows only %ld: %s is not "
-                "this model's tokenizer",
-                path, (long)s->examples.ids[i], (long)s->m.config.V, s->m.tokenizer);
+            st = madpo_error_set(err, MADPO_ERR_MISMATCH,
+                                 "a text has token %ld, but the model knows only %ld: %s has not "
+                                 "this model's tokenizer",
+                                 (long)s->examples.ids[i], (long)s->m.config.V, s->m.tokenizer);
+    if (st == MADPO_OK && s->examples.n == 0)
+        st = madpo_error_set(err, MADPO_ERR_DATA,
+                             "no pair is left to score: raise --max-tokens or give "
+                             "--truncation error");
     return st;
 }
 
@@ -149,7 +240,9 @@ static void score_tell(const score *s)
             n, n == 1 ? "" : "s", s->m.reward ? "rewards" : "log-probs", right.share, right.low,
             right.high, s->difference / (double)n);
     if (s->examples.n_truncated > 0)
-        fprintf(stderr, "; %zu cut to --max-tokens", s->examples.n_truncated);
+        fprintf(stderr, "; %zu were cut", s->examples.n_truncated);
+    if (s->examples.n_dropped > 0)
+        fprintf(stderr, "; %zu were left out", s->examples.n_dropped);
     fputc('\n', stderr);
 }
 
@@ -161,7 +254,9 @@ static madpo_status score_work(score *s, char **argv, madpo_error *err)
     madpo_status st = madpo__cli_model_with_text(&s->m, argv[0], &s->o->model, err);
 
     if (st == MADPO_OK)
-        st = score_tokenize(s, argv[1], err);
+        st = score_read(s, argv[1], err);
+    if (st == MADPO_OK)
+        st = score_tokenize(s, err);
     if (st == MADPO_OK)
         st = madpo_score_limits(&limits, &s->examples, budget, err);
     need.max_tokens = limits.max_tokens;

@@ -7,9 +7,15 @@
 
 #include "text/utf8.h"
 
+madpo_status madpo__completion_init(madpo_cli_completion *c, const madpo_tokenizer *tok,
+                                    madpo_error *err)
+{
+    *c = (madpo_cli_completion){0};
+    return madpo_tokenizer_stream_new(&c->stream, tok, true, err);
+}
+
 void madpo__completion_reset(madpo_cli_completion *c)
 {
-    c->ids.n = 0;
     madpo_strbuf_reset(&c->text);
     c->end = c->n_shown = 0;
     c->stopped = false;
@@ -17,7 +23,7 @@ void madpo__completion_reset(madpo_cli_completion *c)
 
 void madpo__completion_dispose(madpo_cli_completion *c)
 {
-    madpo_ids_dispose(&c->ids);
+    madpo_tokenizer_stream_free(c->stream);
     madpo_strbuf_dispose(&c->text);
     *c = (madpo_cli_completion){0};
 }
@@ -56,55 +62,41 @@ static size_t held_back(const madpo_cli_completion *c, const madpo_cli_stops *st
 
 /* ---- text ---- */
 
-/* Bytes of a character at the end of text [n] that is not whole yet. */
-static size_t unfinished(const char *text, size_t n)
+static madpo_status append(madpo_cli_completion *c, const madpo_cli_stops *stops, const char *text,
+                           size_t n, madpo_error *err)
 {
-    size_t back = 0;
-
-    while (back < 3 && back < n && ((unsigned char)text[n - 1 - back] & 0xc0) == 0x80)
-        back++;
-    if (back < n) {
-        unsigned char lead = (unsigned char)text[n - 1 - back];
-        size_t length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : lead >= 0xc0 ? 2 : 1;
-
-        if (length > back + 1)
-            return back + 1;
-    }
-    return 0;
-}
-
-static madpo_status completion_text(madpo_cli_completion *c, const madpo_tokenizer *tok,
-                                    const madpo_cli_stops *stops, bool last, madpo_error *err)
-{
-    size_t n = 0, n_clean = 0, before = c->text.n;
-    char *raw = NULL, *clean = NULL;
-    madpo_status st = madpo_tokenizer_decode(tok, c->ids.v, c->ids.n, true, &raw, &n, err);
+    size_t n_clean = 0, before = c->text.n;
+    char *clean = NULL;
+    madpo_status st = madpo_utf8_sanitize(&clean, &n_clean, text, n, err);
 
     if (st == MADPO_OK)
-        st = madpo_utf8_sanitize(&clean, &n_clean, raw, n - (last ? 0 : unfinished(raw, n)), err);
-    if (st == MADPO_OK && n_clean > before)
-        madpo_strbuf_append_n(&c->text, clean + before, n_clean - before);
+        madpo_strbuf_append_n(&c->text, clean, n_clean);
     if (st == MADPO_OK)
         st = madpo_strbuf_check(&c->text, err);
     if (st == MADPO_OK)
         find_stop(c, stops, before);
     free(clean);
-    free(raw);
     return st;
 }
 
-madpo_status madpo__completion_push(madpo_cli_completion *c, const madpo_tokenizer *tok,
-                                    const madpo_cli_stops *stops, int32_t id, madpo_error *err)
+madpo_status madpo__completion_push(madpo_cli_completion *c, const madpo_cli_stops *stops,
+                                    int32_t id, madpo_error *err)
 {
-    madpo_status st = madpo_ids_push(&c->ids, id, err);
+    const char *text = NULL;
+    size_t n = 0;
+    madpo_status st = madpo_tokenizer_stream_push(c->stream, id, &text, &n, err);
 
-    return st == MADPO_OK ? completion_text(c, tok, stops, false, err) : st;
+    return st == MADPO_OK && n > 0 ? append(c, stops, text, n, err) : st;
 }
 
-madpo_status madpo__completion_finish(madpo_cli_completion *c, const madpo_tokenizer *tok,
-                                      const madpo_cli_stops *stops, madpo_error *err)
+madpo_status madpo__completion_finish(madpo_cli_completion *c, const madpo_cli_stops *stops,
+                                      madpo_error *err)
 {
-    return c->stopped ? MADPO_OK : completion_text(c, tok, stops, true, err);
+    const char *text = NULL;
+    size_t n = 0;
+    madpo_status st = madpo_tokenizer_stream_end(c->stream, &text, &n, err);
+
+    return st == MADPO_OK && n > 0 && !c->stopped ? append(c, stops, text, n, err) : st;
 }
 
 /* ---- showing it ---- */

@@ -12,23 +12,24 @@ typedef struct madpo_cli_stops {
 } madpo_cli_stops;
 
 typedef struct madpo_cli_completion {
-    madpo_ids ids;     /* drawn so far */
-    madpo_strbuf text; /* valid UTF-8 */
-    size_t end;        /* bytes of text before the stop string; all of them while there is none */
-    bool stopped;      /* a stop string came */
-    size_t n_shown;    /* bytes already shown */
+    madpo_tokenizer_stream *stream; /* owned */
+    madpo_strbuf text;              /* valid UTF-8 */
+    size_t end;     /* bytes of text before the stop string; all of them while there is none */
+    bool stopped;   /* a stop string came */
+    size_t n_shown; /* bytes already shown */
 } madpo_cli_completion;
 
+/* Begin an empty one. Special tokens have no text. The tokenizer must outlive it. */
+madpo_status madpo__completion_init(madpo_cli_completion *c, const madpo_tokenizer *tok,
+                                    madpo_error *err) MADPO_MUST_CHECK;
 /* Begin again, keeping the memory. */
 void madpo__completion_reset(madpo_cli_completion *c);
 void madpo__completion_dispose(madpo_cli_completion *c);
 /* Add a token. */
-madpo_status madpo__completion_push(madpo_cli_completion *c, const madpo_tokenizer *tok,
-                                    const madpo_cli_stops *stops, int32_t id,
-                                    madpo_error *err) MADPO_MUST_CHECK;
+madpo_status madpo__completion_push(madpo_cli_completion *c, const madpo_cli_stops *stops,
+                                    int32_t id, madpo_error *err) MADPO_MUST_CHECK;
 /* There are no further tokens: what was held back belongs to the text too. */
-madpo_status madpo__completion_finish(madpo_cli_completion *c, const madpo_tokenizer *tok,
-                                      const madpo_cli_stops *stops,
+madpo_status madpo__completion_finish(madpo_cli_completion *c, const madpo_cli_stops *stops,
                                       madpo_error *err) MADPO_MUST_CHECK;
 /* Print what is new on a terminal, but nothing that may turn out to begin a stop string unless
  * `all`. Control characters other than newline and tab are not passed on. */

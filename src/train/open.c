@@ -137,15 +137,22 @@ static madpo_status find_adapter(madpo_opened *m, const char *path, madpo_error 
     return st;
 }
 
-/* tokenizer.json of the base, else of an adapter, the last one first. */
+/* tokenizer.json, or GPT-2's two files. */
+static bool has_tokenizer(const char *dir)
+{
+    return has_file(dir, "tokenizer.json") ||
+           (has_file(dir, "vocab.json") && has_file(dir, "merges.txt"));
+}
+
+/* The tokenizer of the base, else of an adapter, the last one first. */
 static madpo_status find_tokenizer(madpo_opened *m, madpo_error *err)
 {
-    const char *dir = has_file(m->dir, "tokenizer.json") ? m->dir : NULL;
+    const char *dir = has_tokenizer(m->dir) ? m->dir : NULL;
 
     for (size_t i = m->n_adapters; i > 0 && !dir; i--)
-        if (has_file(m->adapter_dir[i - 1], "tokenizer.json"))
+        if (has_tokenizer(m->adapter_dir[i - 1]))
             dir = m->adapter_dir[i - 1];
-    return dir ? madpo_path_join(&m->tokenizer, dir, "tokenizer.json", err) : MADPO_OK;
+    return dir ? madpo_path_join(&m->tokenizer, "", dir, err) : MADPO_OK;
 }
 
 static madpo_status find_all(madpo_opened *m, const madpo_open_options *o, madpo_error *err)
@@ -293,15 +300,12 @@ void madpo_opened_dispose(madpo_opened *m)
 madpo_status madpo_open_tokenizer(madpo_tokenizer **out, const char *path, madpo_error *err)
 {
     madpo_opened m = {0};
-    madpo_status st = MADPO_OK;
+    madpo_status st;
 
     *out = NULL;
-    if (madpo_file_exists(path) && !madpo_dir_exists(path))
+    if (has_tokenizer(path) || (madpo_file_exists(path) && !madpo_dir_exists(path)))
         return madpo_tokenizer_load(out, path, err);
-    if (has_file(path, "tokenizer.json"))
-        st = madpo_path_join(&m.tokenizer, path, "tokenizer.json", err);
-    else
-        st = find_all(&m, &(madpo_open_options){.model = path}, err);
+    st = find_all(&m, &(madpo_open_options){.model = path}, err);
     if (st == MADPO_OK && !m.tokenizer)
         st = madpo_error_set(err, MADPO_ERR_IO, "%s: there is no tokenizer.json in it", path);
     if (st == MADPO_OK)
@@ -313,14 +317,11 @@ madpo_status madpo_open_tokenizer(madpo_tokenizer **out, const char *path, madpo
 madpo_status madpo_opened_encode(const madpo_opened *m, const char *text, size_t n, bool add,
                                  madpo_ids *out, madpo_error *err)
 {
-    int32_t bos = madpo_tokenizer_bos(m->tok);
-    madpo_status st = MADPO_OK;
+    madpo_status st;
 
     out->n = 0;
-    if (add && bos >= 0)
-        st = madpo_ids_push(out, bos, err);
-    if (st == MADPO_OK)
-        st = madpo_tokenizer_encode(m->tok, text, n, true, out, err);
+    st = add ? madpo_tokenizer_encode_with_specials(m->tok, text, n, true, out, err)
+             : madpo_tokenizer_encode(m->tok, text, n, true, out, err);
     for (size_t i = 0; i < out->n && st == MADPO_OK; i++)
         if (out->v[i] >= m->config.V)
             st = madpo_error_set(err, MADPO_ERR_MISMATCH,

@@ -24,7 +24,7 @@ typedef struct madpo_open_options {
 
 typedef struct madpo_opened {
     char *dir;                     /* of the base, owned */
-    char *tokenizer;               /* path of tokenizer.json, owned; NULL if there is none */
+    char *tokenizer;               /* folder of the tokenizer, owned; NULL if there is none */
     char **adapter_dir;            /* [n_adapters] owned */
     madpo_adapter_config *adapter; /* [n_adapters] owned */
     size_t n_adapters;
