@@ -4,12 +4,16 @@
  *   embedding_bwd  dE[uniq[u],:] = scale sum_k dx[uniq_token[k],:] (+ dE[uniq[u],:]),
  *                  k = uniq_start[u] .. uniq_start[u+1]-1 in this order; other rows are not touched
  * Mapping: one work-group per token (fwd) or distinct id (bwd), items stride over the C columns.
- * -D WG. Local memory: none. Sums in fp32, one accumulator per column. Deterministic: no atomics,
- * every row of dE has one owner.
+ * -D WG, W_TYPE how E is stored (forward only). Local memory: none. Sums in fp32, one accumulator
+ * per column. Deterministic: no atomics, every row of dE has one owner.
+ *
+ * offline: -DW_TYPE=0
+ * offline: -DW_TYPE=1
+ * offline: -DW_TYPE=2
  */
-#include "lib/vec.clh"
+#include "lib/weight.clh"
 
-ROW_KERNEL void embedding_fwd(TENSOR(float, x), TENSOR(const int, ids), TENSOR(const float, E),
+ROW_KERNEL void embedding_fwd(TENSOR(float, x), TENSOR(const int, ids), TENSOR(const WEIGHT, E),
                               float scale, int V, long C)
 {
     const long t = get_group_id(0);
@@ -17,11 +21,11 @@ ROW_KERNEL void embedding_fwd(TENSOR(float, x), TENSOR(const int, ids), TENSOR(c
     const int id = TENSOR_PTR(ids)[t];
     const bool valid = id >= 0 && id < V;
     __global float *x = TENSOR_PTR(x) + t * C;
-    __global const float *e = TENSOR_PTR(E) + (valid ? (long)id * C : 0);
+    __global const WEIGHT *e = TENSOR_PTR(E) + (valid ? (long)id * C : 0);
     const float factor = valid ? scale : NAN;
 
     for (long i = VEC_FIRST; i < C; i += VEC_STEP)
-        vec_store(factor * vec_load(e + i, C - i), x + i, C - i);
+        vec_store(factor * weight_load(e + i, C - i), x + i, C - i);
 }
 
 ROW_KERNEL void embedding_bwd(TENSOR(float, dE), TENSOR(const float, dx), TENSOR(const int, uniq),

@@ -7,9 +7,14 @@
  *                    After the last chunk: lse = m + log s, logp = z_label - lse, zmax = m
  *   head_chunk_bwd   z_j becomes dz_j = coef ([j = label] - e^(z_j - lse))
  *   head_scatter     dhidden[t,:] = sum of drows[i,:] over the rows i of token t (+ dhidden)
- * Shapes: hidden, dhidden [T,C]; rows, drows [R,C]; z [R,n] dense; row_token, row_label, tok_row
- * [R], tok_row_start [T+1] i32; logp, lse, zmax, coef [R]. Between chunks logp holds z_label and
- * lse holds s. Mapping: one work-group per row (head_scatter: per token), items stride over the
+ * and for a frozen W the expected row of W, which takes one more product per chunk, P W:
+ *   head_chunk_expect    after head_chunk_fwd: P_j = e^(z_j - m) in the place of z; the rows so
+ * far, expect [R,C], and their sum are scaled by e^(m_old - m), m_old in `shift` head_end_expect
+ * expect = w - expect / sum, w [R,C] the labels' rows of W: d logp/dh head_scatter_expect
+ * dhidden[t,:] = sum of coef[i] expect[i,:] over the rows i of t (+ dhidden) Shapes: hidden,
+ * dhidden [T,C]; rows, drows, expect [R,C]; z [R,n] dense; row_token, row_label, tok_row [R],
+ * tok_row_start [T+1] i32; logp, lse, zmax, coef, shift, sum [R]. Between chunks logp holds z_label
+ * and lse holds s. Mapping: one work-group per row (head_scatter: per token), items stride over the
  * columns. -D WG. Local memory: 4 WG bytes. Sums in fp32 by fixed trees. Deterministic.
  */
 #include "lib/reduce.clh"
@@ -69,6 +74,51 @@ ROW_KERNEL void head_chunk_fwd(TENSOR(float, logp), TENSOR(float, lse), TENSOR(f
     }
 }
 
+ROW_KERNEL void head_chunk_expect(TENSOR(float, z), TENSOR(float, expect), TENSOR(float, shift),
+                                  TENSOR(float, sum), TENSOR(const float, zmax), long n, long C,
+                                  int first)
+{
+    ROW_SCRATCH(s);
+    const long i = get_group_id(0);
+    __global float *zi = TENSOR_PTR(z) + i * n;
+    __global float *e = TENSOR_PTR(expect) + i * C;
+    const float m = TENSOR_PTR(zmax)[i];
+    const float scale = first ? 0.0f : exp_one(TENSOR_PTR(shift)[i] - m);
+    const float before = first ? 0.0f : scale * TENSOR_PTR(sum)[i];
+    vecf a = 0.0f;
+
+    for (long j = VEC_FIRST; j < n; j += VEC_STEP) {
+        const vecf p = exp_vec(vec_load_or(zi + j, n - j, MASKED) - m);
+        vec_store(p, zi + j, n - j);
+        a += p;
+    }
+    /* the product overwrites the first chunk's; often the maximum stays where it was */
+    if (!first && scale != 1.0f) {
+        for (long j = VEC_FIRST; j < C; j += VEC_STEP)
+            vec_store(scale * vec_load(e + j, C - j), e + j, C - j);
+    }
+    const float all = before + wg_sum(vec_sum(a), s);
+#if WG > 1
+    barrier(CLK_GLOBAL_MEM_FENCE); /* every item has read what the first now replaces */
+#endif
+    if (get_local_id(0) == 0) {
+        TENSOR_PTR(shift)[i] = m;
+        TENSOR_PTR(sum)[i] = all;
+    }
+}
+
+ROW_KERNEL void head_end_expect(TENSOR(float, expect), TENSOR(const float, w),
+                                TENSOR(const float, sum), long C)
+{
+    const long i = get_group_id(0);
+    __global float *e = TENSOR_PTR(expect) + i * C;
+    __global const float *wi = TENSOR_PTR(w) + i * C;
+    const float inverse = 1.0f / TENSOR_PTR(sum)[i];
+
+    for (long j = VEC_FIRST; j < C; j += VEC_STEP)
+        vec_store(vec_load(wi + j, C - j) - inverse * vec_load(e + j, C - j), e + j, C - j);
+}
+
 ROW_KERNEL void head_chunk_bwd(TENSOR(float, z), TENSOR(const float, lse),
                                TENSOR(const float, coef), TENSOR(const int, row_label), long v0,
                                long n)
@@ -101,6 +151,25 @@ ROW_KERNEL void head_scatter(TENSOR(float, dhidden), TENSOR(const float, drows),
         vecf a = accumulate ? vec_load(y + j, C - j) : (vecf)(0.0f);
         for (int k = first; k < last; k++)
             a += vec_load(x + (long)tok_row[k] * C + j, C - j);
+        vec_store(a, y + j, C - j);
+    }
+}
+
+ROW_KERNEL void head_scatter_expect(TENSOR(float, dhidden), TENSOR(const float, expect),
+                                    TENSOR(const float, coef), TENSOR(const int, tok_row_start),
+                                    TENSOR(const int, tok_row), long C, int accumulate)
+{
+    const long t = get_group_id(0);
+    __global float *y = TENSOR_PTR(dhidden) + t * C;
+    __global const float *x = TENSOR_PTR(expect);
+    __global const float *coef = TENSOR_PTR(coef);
+    __global const int *tok_row = TENSOR_PTR(tok_row);
+    const int first = TENSOR_PTR(tok_row_start)[t], last = TENSOR_PTR(tok_row_start)[t + 1];
+
+    for (long j = VEC_FIRST; j < C; j += VEC_STEP) {
+        vecf a = accumulate ? vec_load(y + j, C - j) : (vecf)(0.0f);
+        for (int k = first; k < last; k++)
+            a += coef[tok_row[k]] * vec_load(x + (long)tok_row[k] * C + j, C - j);
         vec_store(a, y + j, C - j);
     }
 }

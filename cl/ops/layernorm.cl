@@ -17,13 +17,21 @@
 /* sum_j (x[j] - mean)^2; past the row's end the load gives the mean, which adds nothing. */
 LOCAL_FN float layernorm_spread(__global const float *x, float mean, long C, __local float *s)
 {
-    vecf sum = 0.0f;
+    vecf a = 0.0f, b = 0.0f; /* two accumulators, as row_dot */
+    long i = VEC_FIRST;
 
-    for (long i = VEC_FIRST; i < C; i += VEC_STEP) {
+    for (; i + VEC_STEP < C; i += 2 * VEC_STEP) {
+        const long k = i + VEC_STEP;
         const vecf d = vec_load_or(x + i, C - i, mean) - mean;
-        sum += d * d;
+        const vecf e = vec_load_or(x + k, C - k, mean) - mean;
+        a += d * d;
+        b += e * e;
     }
-    return wg_sum(vec_sum(sum), s);
+    if (i < C) {
+        const vecf d = vec_load_or(x + i, C - i, mean) - mean;
+        a += d * d;
+    }
+    return wg_sum(vec_sum(a + b), s);
 }
 
 ROW_KERNEL void layernorm_fwd(TENSOR(float, y), TENSOR(float, mean), TENSOR(float, rstd),

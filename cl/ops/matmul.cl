@@ -15,14 +15,20 @@
  * (b_shift), only its new columns being written. The same for A stored [K,M] (matmul_by_col). A
  * stored [M,K] is read where it lies (matmul_by_row), its last rows in smaller blocks.
  *
- * -D parameters: VW (4, 8, 16) floats per vector; MR rows per block. Registers: 2 MR + 2 vectors,
- * so 14 x 32 for 32 registers of 16 floats, 6 x 16 for 16 registers of 8. No local memory.
+ * B may be stored in 16 bits (W_TYPE of lib/weight.clh): packing keeps the type, so that its panels
+ * take half the memory traffic, and the blocks widen it on load.
+ *
+ * -D parameters: VW (4, 8, 16) floats per vector; MR rows per block; W_TYPE how B is stored.
+ * Registers: 2 MR + 2 vectors, so 14 x 32 for 32 registers of 16 floats, 6 x 16 for 16 registers of
+ * 8. No local memory.
  * Accumulation: fp32 fma in order of k, from C on when accumulating (alpha = 1). Deterministic: an
  * element's bits depend on its row, its column and K only.
  *
  * offline: -DVW=4 -DMR=4
+ * offline: -DVW=4 -DMR=4 -DW_TYPE=1
+ * offline: -DVW=4 -DMR=4 -DW_TYPE=2
  */
-#include "lib/types.clh"
+#include "lib/weight.clh"
 
 #ifndef VW
 #define VW 4
@@ -116,7 +122,7 @@ static void store_row(__global float *c, vec v0, vec v1, int col0, int col1, flo
  * GPUs, where these kernels stand for comparison only, narrow blocks and staging would cost
  * registers.) */
 static void block_of_rows(__global float *c, long ldc, int rows, int col0, int col1,
-                          __global const float *a, long lda, __global const float *b, long ldb,
+                          __global const float *a, long lda, __global const WEIGHT *b, long ldb,
                           long K, int stage, int resume, float alpha, int add)
 {
 #define ARGS c, ldc, 0, rows, col0, col1, a, lda, b, ldb, K, stage, resume, alpha, add
@@ -144,7 +150,7 @@ static void block_of_rows(__global float *c, long ldc, int rows, int col0, int c
 #define COLUMN_PANEL                                                                               \
     const long j = b_shift ? min(q * NR, N - NR) : q * NR;                                         \
     const int col0 = (int)(q * NR - j), col1 = (int)min((long)NR, N - j);                          \
-    __global const float *b = B + (b_shift ? j : q * b_panel) + k0 * b_k;
+    __global const WEIGHT *b = B + (b_shift ? j : q * b_panel) + k0 * b_k;
 
 /* The panels of this work-group: a rectangle of them, or one on GPUs (group_rows, group_cols = 1,
  * run = K), where the loops would cost scalar registers. */
@@ -165,14 +171,14 @@ static void block_of_rows(__global float *c, long ldc, int rows, int col0, int c
 /* A [M,K] rows a_k apart, read where it lies; `stage` where that is a bad place for the cache. */
 PANEL_KERNEL
 void matmul_by_row(TENSOR(float, C), long ldc, long stride_c, TENSOR(const float, A), long a_k,
-                   int stage, long stride_a, TENSOR(const float, B), long b_k, long b_panel,
+                   int stage, long stride_a, TENSOR(const WEIGHT, B), long b_k, long b_panel,
                    int b_shift, long stride_b, long M, long N, long K, long run, long group_rows,
                    long group_cols, float alpha, int accumulate)
 {
     const long batch = get_group_id(2);
     __global float *C = TENSOR_PTR(C) + batch * stride_c;
     __global const float *A = TENSOR_PTR(A) + batch * stride_a;
-    __global const float *B = TENSOR_PTR(B) + batch * stride_b;
+    __global const WEIGHT *B = TENSOR_PTR(B) + batch * stride_b;
     RECTANGLE
     const int chain = alpha == 1.0f, add = !chain && accumulate;
 
@@ -194,14 +200,14 @@ void matmul_by_row(TENSOR(float, C), long ldc, long stride_c, TENSOR(const float
 /* A stored [K,M] (a_k = lda, shifted) or packed (a_k = MR, a_panel = K MR). */
 PANEL_KERNEL
 void matmul_by_col(TENSOR(float, C), long ldc, long stride_c, TENSOR(const float, A), long a_k,
-                   long a_panel, int a_shift, long stride_a, TENSOR(const float, B), long b_k,
+                   long a_panel, int a_shift, long stride_a, TENSOR(const WEIGHT, B), long b_k,
                    long b_panel, int b_shift, long stride_b, long M, long N, long K, long run,
                    long group_rows, long group_cols, float alpha, int accumulate)
 {
     const long batch = get_group_id(2);
     __global float *C = TENSOR_PTR(C) + batch * stride_c;
     __global const float *A = TENSOR_PTR(A) + batch * stride_a;
-    __global const float *B = TENSOR_PTR(B) + batch * stride_b;
+    __global const WEIGHT *B = TENSOR_PTR(B) + batch * stride_b;
     RECTANGLE
     const int chain = alpha == 1.0f, add = !chain && accumulate;
 
@@ -225,16 +231,35 @@ void matmul_by_col(TENSOR(float, C), long ldc, long stride_c, TENSOR(const float
     }
 }
 
+#define ELEM float
+#define R    MR
+#define PACK matmul_pack_a
+#include "lib/matmul_pack.clh"
+
+#define ELEM WEIGHT
+#define R    NR
+#define PACK matmul_pack_b
 #include "lib/matmul_pack.clh"
 
 /* A dense copy of rows ld apart, for providers that do not pack. Group id 0 = row. */
 PANEL_KERNEL
-void matmul_copy(TENSOR(float, out), TENSOR(const float, x), long ld, long cols)
+void matmul_copy(TENSOR(WEIGHT, out), TENSOR(const WEIGHT, x), long ld, long cols)
 {
     const long row = get_group_id(0);
-    __global float *to = TENSOR_PTR(out) + row * cols;
-    __global const float *from = TENSOR_PTR(x) + row * ld;
+    __global WEIGHT *to = TENSOR_PTR(out) + row * cols;
+    __global const WEIGHT *from = TENSOR_PTR(x) + row * ld;
 
     for (long j = 0; j < cols; j++)
         to[j] = from[j];
+}
+
+/* The same as floats, for providers that know no other type. WG items share a row. */
+ROW_KERNEL void matmul_widen(TENSOR(float, out), TENSOR(const WEIGHT, x), long ld, long cols)
+{
+    const long row = get_group_id(0);
+    __global float *to = TENSOR_PTR(out) + row * cols;
+    __global const WEIGHT *from = TENSOR_PTR(x) + row * ld;
+
+    for (long j = VEC_FIRST; j < cols; j += VEC_STEP)
+        vec_store(weight_load(from + j, cols - j), to + j, cols - j);
 }

@@ -12,6 +12,8 @@
  */
 #include "lib/reduce.clh"
 
+#include "lib/block_sum.clh"
+
 ROW_KERNEL void rmsnorm_fwd(TENSOR(float, y), TENSOR(float, r), TENSOR(const float, x),
                             TENSOR(const float, gain), long C, float eps, int add_one)
 {
@@ -93,16 +95,5 @@ ROW_KERNEL void rmsnorm_bwd_gain(TENSOR(float, part), TENSOR(const float, dy),
 ROW_KERNEL void rmsnorm_bwd_gain_sum(TENSOR(float, dgain), TENSOR(const float, part), long B,
                                      long C, long cols, int accumulate)
 {
-    const long first = (long)get_group_id(0) * cols, m = min(cols, C - first);
-    __global float *dgain = TENSOR_PTR(dgain) + first;
-    __global const float *part = TENSOR_PTR(part) + first;
-
-    for (long i = VEC_FIRST; i < m; i += VEC_STEP) {
-        vecf sum = 0.0f;
-        for (long b = 0; b < B; b++)
-            sum += vec_load(part + b * C + i, m - i);
-        if (accumulate)
-            sum += vec_load(dgain + i, m - i);
-        vec_store(sum, dgain + i, m - i);
-    }
+    block_sum(TENSOR_PTR(dgain), TENSOR_PTR(part), B, C, cols, accumulate);
 }

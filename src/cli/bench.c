@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/half.h"
 #include "cli/args.h"
 #include "cli/output.h"
 #include "device/launch.h"
@@ -18,7 +19,7 @@
 
 typedef struct bench_options {
     bool json;
-    const char *device, *op, *provider;
+    const char *device, *op, *provider, *b;
     madpo_cli_list shapes;
 } bench_options;
 
@@ -32,6 +33,8 @@ static const madpo_cli_option bench_table[] = {
      "How the operands of --shape are stored: nn, nt (default), tn or tt."},
     {"provider", "NAME", MADPO_CLI_TEXT, offsetof(bench_options, provider), 0,
      "Measure only panel or only clblast."},
+    {"b", "TYPE", MADPO_CLI_TEXT, offsetof(bench_options, b), 0,
+     "How B is stored: f32 (default), bf16, f16, or all to compare them."},
     {0}};
 
 static const madpo_cli_command bench_command = {
@@ -79,6 +82,7 @@ static const char *const bench_op_names[] = {"nn", "nt", "tn", "tt"};
 typedef struct bench_subject {
     bench_shape shape;
     int provider;           /* index below, or PEAK */
+    int type;               /* of B; index below */
     double flops;           /* of one call */
     int repeats;            /* calls in one sample */
     double gflops[SAMPLES]; /* sorted in the end: the median counts */
@@ -91,13 +95,15 @@ typedef struct bench {
     bench_shape *shapes; /* [n_shapes] owned */
     size_t n_shapes;
     bool providers[2];       /* panel, clblast */
+    bool types[3];           /* of B: f32, bf16, f16 */
     bench_subject *subjects; /* [n_subjects] owned; the first is the peak */
     size_t n_subjects;
-    madpo_tensor A, B, C;
+    madpo_tensor A, C, B[3]; /* B of each type wanted */
 } bench;
 
 static const madpo_matmul_provider bench_providers[2] = {MADPO_MATMUL_PANEL, MADPO_MATMUL_CLBLAST};
 static const char *const bench_provider_names[2] = {"panel", "clblast"};
+static const madpo_dtype bench_types[3] = {MADPO_DTYPE_F32, MADPO_DTYPE_BF16, MADPO_DTYPE_F16};
 
 static bool bench_parse_shape(const char *text, bench_shape *out)
 {
@@ -126,6 +132,17 @@ static bool bench_parse_op(const char *text, madpo_matmul_op *out)
     return false;
 }
 
+static bool bench_choose_types(bench *b, const char *text)
+{
+    bool any = false;
+
+    for (int t = 0; t < 3; t++) {
+        b->types[t] = !strcmp(text, "all") || !strcmp(text, madpo_dtype_name(bench_types[t]));
+        any = any || b->types[t];
+    }
+    return any;
+}
+
 /* -1 to go on, else the exit code. */
 static int bench_choose(bench *b, const bench_options *o)
 {
@@ -136,13 +153,15 @@ static int bench_choose(bench *b, const bench_options *o)
         b->providers[i] = !o->provider || strcmp(o->provider, bench_provider_names[i]) == 0;
     if (!b->providers[0] && !b->providers[1])
         return madpo__cli_usage("bench: unknown provider \"%s\": panel or clblast", o->provider);
+    if (!bench_choose_types(b, o->b ? o->b : "f32"))
+        return madpo__cli_usage("bench: unknown type \"%s\": f32, bf16, f16 or all", o->b);
     if (o->op && !bench_parse_op(o->op, &op))
         return madpo__cli_usage("bench: unknown operation \"%s\": nn, nt, tn or tt", o->op);
     if (o->op && !own)
         return madpo__cli_usage("bench: --op goes with --shape");
     b->n_shapes = own ? o->shapes.n : sizeof bench_usual / sizeof bench_usual[0];
     b->shapes = calloc(b->n_shapes, sizeof *b->shapes);
-    b->subjects = calloc(2 * b->n_shapes + 1, sizeof *b->subjects);
+    b->subjects = calloc(6 * b->n_shapes + 1, sizeof *b->subjects);
     if (!b->shapes || !b->subjects)
         return madpo__cli_out_of_memory();
     if (!own)
@@ -201,7 +220,8 @@ static madpo_status bench_call(bench *b, const bench_subject *s, madpo_error *er
 
     if (s->provider == PEAK)
         return bench_peak(b, err);
-    return madpo_matmul_with(b->dev, bench_providers[s->provider], &spec, b->C, b->A, b->B, err);
+    return madpo_matmul_with(b->dev, bench_providers[s->provider], &spec, b->C, b->A, b->B[s->type],
+                             err);
 }
 
 /* Seconds of one sample. */
@@ -280,11 +300,14 @@ static void bench_make_subjects(bench *b)
     for (size_t i = 0; i < b->n_shapes; i++) {
         const bench_shape *shape = &b->shapes[i];
 
-        for (int p = 0; p < 2; p++) {
-            if (b->providers[p])
+        for (int i_subject = 0; i_subject < 6; i_subject++) {
+            const int p = i_subject / 3, t = i_subject % 3;
+
+            if (b->providers[p] && b->types[t])
                 b->subjects[b->n_subjects++] = (bench_subject){
                     .shape = *shape,
                     .provider = p,
+                    .type = t,
                     .flops = 2.0 * (double)shape->m * (double)shape->n * (double)shape->k};
         }
     }
@@ -296,48 +319,74 @@ static int64_t bench_max(int64_t a, int64_t b)
 }
 
 /* Operands for the largest shape, filled with numbers that are neither zero nor denormal. */
-static madpo_status bench_fill(bench *b, madpo_tensor *t, int64_t n, const char *label,
-                               madpo_error *err)
+static madpo_status bench_fill(bench *b, madpo_tensor *t, int64_t n, madpo_dtype dtype,
+                               const char *label, madpo_error *err)
 {
     float *host = malloc((size_t)n * sizeof *host);
+    uint16_t *narrow = malloc((size_t)n * sizeof *narrow);
     madpo_status st = MADPO_OK;
 
-    if (!host)
-        return madpo_error_set(err, MADPO_ERR_NOMEM, "out of memory: matrices to measure with");
-    for (int64_t i = 0; i < n; i++)
+    if (!host || !narrow)
+        st = madpo_error_set(err, MADPO_ERR_NOMEM, "out of memory: matrices to measure with");
+    for (int64_t i = 0; i < n && st == MADPO_OK; i++)
         host[i] = (float)(i * 7919 % 2003) / 1001.0f - 1.0f;
-    st = madpo_tensor_new(t, b->dev, n, MADPO_DTYPE_F32, label, err);
     if (st == MADPO_OK)
-        st = madpo_tensor_write(b->dev, *t, host, n, err);
+        st = madpo_tensor_new(t, b->dev, n, dtype, label, err);
+    if (st == MADPO_OK && dtype == MADPO_DTYPE_BF16)
+        madpo_bf16_from_f32(narrow, host, (size_t)n);
+    else if (st == MADPO_OK && dtype == MADPO_DTYPE_F16)
+        madpo_f16_from_f32(narrow, host, (size_t)n);
+    if (st == MADPO_OK)
+        st = madpo_tensor_write(
+            b->dev, *t, dtype == MADPO_DTYPE_F32 ? (const void *)host : (const void *)narrow, n,
+            err);
     free(host);
+    free(narrow);
     return st;
+}
+
+/* Workspace floats that any of the products needs. */
+static int64_t bench_workspace(const bench *b)
+{
+    int64_t workspace = 1;
+
+    for (size_t i = 0; i < b->n_subjects; i++) {
+        const bench_subject *s = &b->subjects[i];
+        const madpo_matmul_spec spec = {.op = s->shape.op,
+                                        .M = s->shape.m,
+                                        .N = s->shape.n,
+                                        .K = s->shape.k,
+                                        .b_dtype = bench_types[s->type]};
+
+        if (s->provider != PEAK)
+            workspace =
+                bench_max(workspace,
+                          madpo_matmul_workspace_with(b->dev, bench_providers[s->provider], &spec));
+    }
+    return workspace;
 }
 
 static madpo_status bench_allocate(bench *b, madpo_error *err)
 {
-    int64_t a = 1, c = 65536, bb = 1, workspace = 1;
+    int64_t a = 1, c = 65536, bb = 1;
     madpo_status st;
 
     for (size_t i = 0; i < b->n_shapes; i++) {
         const bench_shape *s = &b->shapes[i];
-        const madpo_matmul_spec spec = {.op = s->op, .M = s->m, .N = s->n, .K = s->k};
 
         a = bench_max(a, s->m * s->k);
         bb = bench_max(bb, s->n * s->k);
         c = bench_max(c, s->m * s->n);
-        for (int p = 0; p < 2; p++) {
-            if (b->providers[p])
-                workspace = bench_max(
-                    workspace, madpo_matmul_workspace_with(b->dev, bench_providers[p], &spec));
-        }
     }
-    st = bench_fill(b, &b->A, a, "matrix A", err);
-    if (st == MADPO_OK)
-        st = bench_fill(b, &b->B, bb, "matrix B", err);
+    st = bench_fill(b, &b->A, a, MADPO_DTYPE_F32, "matrix A", err);
+    for (int t = 0; t < 3; t++) {
+        if (st == MADPO_OK && b->types[t])
+            st = bench_fill(b, &b->B[t], bb, bench_types[t], "matrix B", err);
+    }
     if (st == MADPO_OK)
         st = madpo_tensor_new(&b->C, b->dev, c, MADPO_DTYPE_F32, "matrix C", err);
     if (st == MADPO_OK)
-        st = madpo_workspace_reserve(b->dev, workspace, err);
+        st = madpo_workspace_reserve(b->dev, bench_workspace(b), err);
     return st;
 }
 
@@ -348,9 +397,9 @@ static madpo_status bench_measure(bench *b, madpo_error *err)
     /* before anything asks CLBlast for its scratch sizes */
     if (b->providers[1] && madpo_device_get_info(b->dev)->kind == MADPO_DEVICE_CPU)
         st = madpo_matmul_tune_clblast(b->dev, err);
+    bench_make_subjects(b);
     if (st == MADPO_OK)
         st = bench_allocate(b, err);
-    bench_make_subjects(b);
     if (st == MADPO_OK)
         st = bench_rounds(b, err);
     return st;
@@ -363,14 +412,15 @@ static void bench_print(const bench *b)
     const madpo_device_info *info = madpo_device_get_info(b->dev);
     const double peak = bench_median(&b->subjects[0]);
 
-    printf("%s (%s)\nFMA peak %.1f GFLOP/s\n\n%8s %8s %8s  %-4s%-10s%9s  %s\n", info->name,
-           info->platform, peak, "M", "N", "K", "op", "provider", "GFLOP/s", "of peak");
+    printf("%s (%s)\nFMA peak %.1f GFLOP/s\n\n%8s %8s %8s  %-4s%-6s%-10s%9s  %s\n", info->name,
+           info->platform, peak, "M", "N", "K", "op", "B", "provider", "GFLOP/s", "of peak");
     for (size_t i = 1; i < b->n_subjects; i++) {
         const bench_subject *s = &b->subjects[i];
 
-        printf("%8lld %8lld %8lld  %-4s%-10s%9.1f  %5.1f %%\n", (long long)s->shape.m,
+        printf("%8lld %8lld %8lld  %-4s%-6s%-10s%9.1f  %5.1f %%\n", (long long)s->shape.m,
                (long long)s->shape.n, (long long)s->shape.k, bench_op_names[s->shape.op],
-               bench_provider_names[s->provider], bench_median(s), 100 * bench_median(s) / peak);
+               madpo_dtype_name(bench_types[s->type]), bench_provider_names[s->provider],
+               bench_median(s), 100 * bench_median(s) / peak);
     }
 }
 
@@ -386,11 +436,12 @@ static int bench_print_json(const bench *b)
         const bench_subject *s = &b->subjects[i];
 
         ok = json_array_append_new(
-                 list, json_pack("{s:I, s:I, s:I, s:s, s:s, s:f, s:f}", "m", (json_int_t)s->shape.m,
-                                 "n", (json_int_t)s->shape.n, "k", (json_int_t)s->shape.k, "op",
-                                 bench_op_names[s->shape.op], "provider",
-                                 bench_provider_names[s->provider], "gflops", bench_median(s),
-                                 "fraction", bench_median(s) / peak)) == 0;
+                 list,
+                 json_pack("{s:I, s:I, s:I, s:s, s:s, s:s, s:f, s:f}", "m", (json_int_t)s->shape.m,
+                           "n", (json_int_t)s->shape.n, "k", (json_int_t)s->shape.k, "op",
+                           bench_op_names[s->shape.op], "b", madpo_dtype_name(bench_types[s->type]),
+                           "provider", bench_provider_names[s->provider], "gflops", bench_median(s),
+                           "fraction", bench_median(s) / peak)) == 0;
     }
     if (ok)
         text = json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(6));
@@ -405,7 +456,8 @@ static int bench_print_json(const bench *b)
 static void bench_dispose(bench *b)
 {
     madpo_buffer_free(b->A.buffer);
-    madpo_buffer_free(b->B.buffer);
+    for (int t = 0; t < 3; t++)
+        madpo_buffer_free(b->B[t].buffer);
     madpo_buffer_free(b->C.buffer);
     madpo_device_close(b->dev);
     free(b->shapes);

@@ -36,6 +36,7 @@ typedef struct madpo_arch {
     bool post_norms;             /* extra norms after attention and after the MLP (Gemma) */
     bool qk_norm;                /* RMSNorm on q and k per head, before RoPE */
     bool embed_scale;            /* embeddings times sqrt(hidden) */
+    bool sliding;                /* layers may have an attention window */
     bool local_global;           /* sliding layers have a RoPE base of their own */
     bool learned_positions;      /* a table of positions added to the embedding, no RoPE */
     bool qkv_bias, o_bias,

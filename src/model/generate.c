@@ -238,6 +238,21 @@ static madpo_status send_step(run *r, madpo__pass *pass, madpo_error *err)
     return madpo_tensor_write(m->dev, g->step, g->host, STEP_FIELDS * B, err);
 }
 
+static bool is_stop(const run *r, int32_t id)
+{
+    const madpo_model_config *c = &r->m->config;
+
+    if (id == c->eos)
+        return true;
+    for (int32_t i = 0; i < c->n_eos_more; i++)
+        if (id == c->eos_more[i])
+            return true;
+    for (int i = 0; i < r->o->n_stop; i++)
+        if (id == r->o->stop[i])
+            return true;
+    return false;
+}
+
 /* Draw the next token of every live sequence from its hidden row h [B,C], and hand the tokens out.
  */
 static madpo_status draw(run *r, madpo_tensor h, madpo_error *err)
@@ -270,13 +285,15 @@ static madpo_status draw(run *r, madpo_tensor h, madpo_error *err)
             return madpo_error_set(err, MADPO_ERR_NUMERIC,
                                    "sampling met logits that are not finite; the model's weights "
                                    "are damaged");
-        if (c->eos >= 0 && id == c->eos) {
+        if (is_stop(r, id)) {
             if (r->ended)
                 r->ended[slot] = true;
             continue;
         }
         r->out[(int64_t)slot * r->o->max_new + r->out_len[slot]++] = id;
         g->last[slot] = id;
+        if (r->o->token && !r->o->token(r->o->user, (size_t)slot, id))
+            continue;
         if (r->out_len[slot] < r->o->max_new)
             g->live[still++] = slot;
     }

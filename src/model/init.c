@@ -55,7 +55,7 @@ madpo_status madpo__init_tensor(madpo_model *m, size_t i, uint64_t seed, madpo_e
     else
         for (int64_t j = 0; j < t->n; j++)
             host[j] = (float)constant;
-    st = madpo_tensor_write(m->dev, t->weight, host, t->n, err);
+    st = madpo__tensor_set(m, t->weight, host, t->n, err);
     free(host);
     return st;
 }

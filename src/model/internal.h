@@ -82,7 +82,6 @@ typedef struct madpo__lora {
     float scale;
     madpo_tensor a, b;   /* [r,in], [out,r] f32; a fused site's b has q, k, v rows in this order */
     madpo_tensor da, db; /* none when frozen */
-    madpo_tensor u;      /* [T,r] dropout(x) a^T, kept for the backward pass */
 } madpo__lora;
 
 typedef struct madpo__adapter {
@@ -205,20 +204,32 @@ struct madpo_model {
 
 /* weights.c: fill the table, sizes and n_weights; no device call. */
 madpo_status madpo__weights_layout(madpo_model *m, madpo_error *err) MADPO_MUST_CHECK;
+/* Plan the tensors that lie apart, in frozen_slab. */
+madpo_status madpo__weights_plan(madpo_model *m, madpo_error *err) MADPO_MUST_CHECK;
 /* Views into the slabs, once they exist. */
 void madpo__weights_bind(madpo_model *m);
 /* How a tensor starts out: standard deviation of a normal, or a constant when it is 0. */
 void madpo__weight_start(const madpo_model *m, size_t i, double *std, double *constant);
 /* Shape of the file's tensor that row i is (a part of). */
 void madpo__weight_file_shape(const madpo_model *m, size_t i, int *n_dims, int64_t shape[2]);
+/* Row of a fused tensor's (H + 2 K) D rows where row `row` of its q, k or v (part 0, 1, 2) lies. */
+int64_t madpo__fused_row(const madpo_model_config *config, madpo_layout layout, int part,
+                         int64_t row);
 /* Element of the file's tensor where element (row, col) of tensor i lies. */
 int64_t madpo__weight_file_at(const madpo_model *m, size_t i, int64_t row, int64_t col);
 
-/* lora.c: tables, sizes and places of the adapters' weights. */
-madpo_status madpo__adapters_layout(madpo_model *m, madpo_error *err) MADPO_MUST_CHECK;
+/* lora.c: copy the adapters' shapes and see what is trained; before the weights' layout. */
+madpo_status madpo__adapters_begin(madpo_model *m, madpo_error *err) MADPO_MUST_CHECK;
+/* Sizes and places of their weights; behind it. */
+madpo_status madpo__adapters_plan(madpo_model *m, madpo_error *err) MADPO_MUST_CHECK;
 void madpo__adapters_bind(madpo_model *m);
 void madpo__adapters_dispose(madpo_model *m);
+/* Adapter i at a site, NULL where it has none. */
 madpo__lora *madpo__adapter_site(const madpo_model *m, int i, int32_t layer, madpo_site site);
+/* Largest rank, and largest input of a site that has an adapter with dropout; 0 if there is none.
+ */
+int32_t madpo__adapters_max_rank(const madpo_model *m);
+int64_t madpo__adapters_dropout_in(const madpo_model *m);
 /* y_p [T,N_p] += s dropout(x) A^T B_p^T of every enabled adapter at a site whose output is in n_y
  * parts (1, or q, k and v of QKV). x [T,in]. */
 typedef struct madpo__site_io {
@@ -267,6 +278,13 @@ madpo_status madpo__pack_weights(madpo_model *m, madpo_error *err) MADPO_MUST_CH
 madpo_status madpo__linear(madpo_model *m, madpo_tensor y, madpo_tensor x, madpo_tensor w,
                            madpo_tensor packed, const int64_t mnk[3],
                            madpo_error *err) MADPO_MUST_CHECK;
+/* One layer from its x to the next one's; a backward pass that recomputes calls it again. */
+madpo_status madpo__forward_layer(madpo_model *m, int32_t l, const madpo__pass *pass,
+                                  madpo_error *err) MADPO_MUST_CHECK;
+/* The pass of the batch uploaded last. */
+madpo__pass madpo__batch_pass(const madpo_model *m, int64_t T, int64_t n_seg);
+/* Storage of the base's matrices. */
+madpo_dtype madpo__base_dtype(const madpo_model *m);
 /* The head's tensors for R rows of the batch uploaded last. */
 madpo_head_io madpo__head_io(const madpo_model *m, int64_t R);
 float madpo__attn_scale(const madpo_model_config *config);

@@ -29,6 +29,11 @@ static madpo_status options_check(const madpo_model_config *c, const madpo_model
                                "generating %lld tokens exceeds the model's %d positions; lower "
                                "generate.prompt_tokens or generate.max_new",
                                (long long)o->gen_len, (int)c->max_positions);
+    if (o->train && o->n_adapters == 0 && o->storage != MADPO_DTYPE_F32)
+        return madpo_error_set(
+            err, MADPO_ERR_CONFIG,
+            "weights that are trained are kept in fp32: set model.storage = f32, "
+            "or train an adapter (lora.rank)");
     return MADPO_OK;
 }
 
@@ -59,9 +64,16 @@ static madpo_status model_prepare(madpo_model *m, madpo_error *err)
         return madpo_error_set(err, MADPO_ERR_NOMEM, "out of memory planning a model");
     st = madpo__gen_init(m, err);
     if (st == MADPO_OK)
+        st = madpo__adapters_begin(m, err);
+    if (st == MADPO_OK)
         st = madpo__weights_layout(m, err);
     if (st == MADPO_OK)
         st = madpo__plan_all(m, err);
+    if (st == MADPO_OK && o->train && m->n_weights == 0)
+        st = madpo_error_set(
+            err, MADPO_ERR_USAGE,
+            "nothing to train: all adapters are frozen and there is no reward head");
+    m->options.adapters = NULL; /* the caller's; copied */
     return st;
 }
 
@@ -106,22 +118,28 @@ static madpo_status plan_refuse(const madpo_model *m, madpo_error *err)
     const madpo_memory_plan *p = &m->plan;
     uint64_t weights = p->weights + p->gradients + p->optimiser + p->packed;
     uint64_t batch = p->activations + p->workspace;
-    const char *setting = "batch.tokens";
+    const char *setting = "lower batch.tokens";
     char line[320];
 
     if (weights > batch && weights > p->kv_cache)
-        setting = "model.hidden or model.layers";
+        setting = m->trains_base ? "lower model.hidden or model.layers, or train an adapter "
+                                   "(lora.rank)"
+                  : m->options.storage == MADPO_DTYPE_F32
+                      ? "set model.storage = bf16 or take a smaller model"
+                      : "take a smaller model";
     else if (p->kv_cache > batch)
-        setting = "generate.batch";
+        setting = "lower generate.batch";
+    else if (m->options.train && !m->options.recompute)
+        setting = "lower batch.tokens or set model.recompute = true";
     madpo_memory_plan_format(p, &m->options, line, sizeof line);
     return madpo_error_set(err, MADPO_ERR_MEMORY,
-                           "the model does not fit into device memory; lower %s (%s)", setting,
-                           line);
+                           "the model does not fit into device memory; %s (%s)", setting, line);
 }
 
 static madpo_status alloc_slabs(madpo_model *m, madpo_error *err)
 {
-    madpo_slab *slabs[] = {m->weight_slab, m->grad_slab, m->act_slab, m->kv_slab, m->packed_slab};
+    madpo_slab *slabs[] = {m->weight_slab, m->frozen_slab, m->grad_slab,
+                           m->act_slab,    m->kv_slab,     m->packed_slab};
     madpo_status st = MADPO_OK;
     size_t ints = (size_t)madpo__batch_ints(&m->options, m->rows);
 
@@ -139,23 +157,27 @@ static madpo_status alloc_slabs(madpo_model *m, madpo_error *err)
     if (!m->batch_host || !m->out_host)
         return madpo_error_set(err, MADPO_ERR_NOMEM, "out of memory for a model's batches");
     madpo__weights_bind(m);
+    madpo__adapters_bind(m);
     madpo__plan_bind(m);
     return MADPO_OK;
 }
 
-static madpo_status fill_rope(madpo_model *m, madpo_tensor table, double theta, madpo_error *err)
+static madpo_status fill_rope(madpo_model *m, madpo_tensor table, bool full, madpo_error *err)
 {
-    int64_t D = m->config.D;
-    double *inv_freq = malloc(sizeof *inv_freq * (size_t)(D / 2));
-    float *host = malloc(sizeof *host * (size_t)table.n);
+    int64_t n = madpo_model_rotary(&m->config);
+    double *inv_freq;
+    float *host;
     madpo_status st = MADPO_OK;
 
+    if (madpo_tensor_is_none(table))
+        return MADPO_OK;
+    inv_freq = malloc(sizeof *inv_freq * (size_t)(n / 2));
+    host = malloc(sizeof *host * (size_t)table.n);
     if (!inv_freq || !host) {
         st = madpo_error_set(err, MADPO_ERR_NOMEM, "out of memory for RoPE tables");
     } else {
-        for (int64_t i = 0; i < D / 2; i++)
-            inv_freq[i] = pow(theta, -2.0 * (double)i / (double)D);
-        madpo_rope_table(host, inv_freq, m->positions, D);
+        madpo_model_rope_frequencies(inv_freq, &m->config, full);
+        madpo_rope_table(host, inv_freq, m->positions, n);
         st = madpo_tensor_write(m->dev, table, host, table.n, err);
     }
     free(inv_freq);
@@ -203,6 +225,7 @@ static madpo_status warm_up_batch(madpo_model *m, madpo_error *err)
     if (m->rows < 3 || m->positions < 2 || m->options.max_segments < 3 || m->options.max_rows < 2 ||
         m->options.max_sequences < 2)
         return MADPO_OK; /* too small for a pair: built at its first use */
+    m->pass_train = m->options.train;
     if (m->options.reward_head)
         st = madpo_model_rewards(m, &b, out, err);
     else
@@ -212,6 +235,7 @@ static madpo_status warm_up_batch(madpo_model *m, madpo_error *err)
                                     : madpo_model_backward_logps(m, &b, coef, err);
     if (st == MADPO_OK && m->options.train)
         st = madpo_tensor_zero(m->dev, m->grads, err);
+    m->pass_train = false;
     return st;
 }
 
@@ -246,9 +270,9 @@ madpo_status madpo_model_new(madpo_model **out, madpo_device *dev, const madpo_m
     if (st == MADPO_OK)
         st = alloc_slabs(m, err);
     if (st == MADPO_OK)
-        st = fill_rope(m, m->rope_full, config->rope_theta, err);
-    if (st == MADPO_OK && config->arch->local_global)
-        st = fill_rope(m, m->rope_local, config->rope_theta_local, err);
+        st = fill_rope(m, m->rope_full, true, err);
+    if (st == MADPO_OK)
+        st = fill_rope(m, m->rope_local, false, err);
     if (st == MADPO_OK)
         st = warm_up_batch(m, err);
     if (st == MADPO_OK)
@@ -271,11 +295,14 @@ void madpo_model_free(madpo_model *m)
     if (!m)
         return;
     madpo_slab_free(m->weight_slab);
+    madpo_slab_free(m->frozen_slab);
     madpo_slab_free(m->grad_slab);
     madpo_slab_free(m->act_slab);
     madpo_slab_free(m->kv_slab);
     madpo_slab_free(m->packed_slab);
     madpo__gen_dispose(m);
+    madpo__adapters_dispose(m);
+    free(m->source_dir);
     free(m->tensor);
     free(m->info);
     free(m->w.layer);

@@ -5,8 +5,10 @@
 
 #include "base/error.h"
 #include "model/internal.h"
+#include "ops/bias.h"
 #include "ops/grad_norm.h"
 #include "ops/head.h"
+#include "ops/layernorm.h"
 #include "ops/matmul.h"
 #include "ops/rmsnorm.h"
 
@@ -52,17 +54,19 @@ static void plan_layer(planner *p, const madpo_model *m, madpo__acts *a)
 {
     const madpo_model_config *c = &m->config;
     int64_t T = m->rows, TC = T * c->C, TH = T * c->H, TK = T * c->K, TF = T * c->F;
-    bool train = m->options.train;
+    bool train = m->options.train, layer_norm = c->arch->layer_norm;
 
-    plan_f32(p, &a->x, TC);
     plan_f32(p, &a->r1, T);
+    if (layer_norm)
+        plan_f32(p, &a->mu1, T);
     plan_f32(p, &a->n1, TC);
     plan_f32(p, &a->q, TH * c->D);
     plan_f32(p, &a->k, TK * c->D);
     plan_f32(p, &a->v, TK * c->D);
     plan_f32(p, &a->o, TH * c->D);
     plan_f32(p, &a->lse, TH);
-    plan_f32(p, &a->gate, TF);
+    if (c->arch->gated)
+        plan_f32(p, &a->gate, TF);
     plan_f32(p, &a->up, TF);
     if (c->arch->qk_norm) {
         plan_f32(p, &a->rq, TH);
@@ -72,6 +76,8 @@ static void plan_layer(planner *p, const madpo_model *m, madpo__acts *a)
         return;
     plan_f32(p, &a->x_mid, TC);
     plan_f32(p, &a->r2, T);
+    if (layer_norm)
+        plan_f32(p, &a->mu2, T);
     plan_f32(p, &a->n2, TC);
     plan_f32(p, &a->y, TF);
     if (c->arch->qk_norm) {
@@ -83,6 +89,19 @@ static void plan_layer(planner *p, const madpo_model *m, madpo__acts *a)
         plan_f32(p, &a->r_attn, T);
         plan_f32(p, &a->mlp_out, TC);
         plan_f32(p, &a->r_mlp, T);
+    }
+}
+
+/* The input of every layer while training, of all otherwise; and the rest of it, which a model that
+ * recomputes needs once. */
+static void plan_layers(planner *p, const madpo_model *m)
+{
+    int32_t n = m->options.train ? m->config.L : 1;
+
+    for (int32_t l = 0; l < n; l++) {
+        plan_f32(p, &m->acts[l].x, m->rows * m->config.C);
+        if (l == 0 || !m->options.recompute)
+            plan_layer(p, m, &m->acts[l]);
     }
 }
 
@@ -99,6 +118,8 @@ static void plan_gradients_of_acts(planner *p, madpo_model *m)
     plan_f32(p, &m->d.d_o, T * c->H * c->D);
     plan_f32(p, &m->d.delta, T * c->H);
     plan_f32(p, &m->d.dy, T * c->F);
+    if (c->parallel_residual)
+        plan_f32(p, &m->d.dn2, T * c->C);
     plan_f32(p, &m->d.coef, max2(m->options.max_rows, m->options.max_sequences));
 }
 
@@ -113,46 +134,73 @@ static bool keep_logits(const madpo_model *m)
     uint64_t bytes = 4 * (uint64_t)dims.R * (uint64_t)dims.V;
 
     whole.chunk = c->V;
-    return m->options.train && !m->options.reward_head && bytes <= LOGITS_MOST_BYTES &&
+    return m->trains_base && !m->options.reward_head && bytes <= LOGITS_MOST_BYTES &&
            bytes <= device_bytes(m) / 4 &&
            madpo_head_workspace(m->dev, &dims) == madpo_head_workspace(m->dev, &whole);
+}
+
+static void plan_adapter_scratch(planner *p, madpo_model *m)
+{
+    int64_t r = madpo__adapters_max_rank(m), in = madpo__adapters_dropout_in(m);
+
+    if (r == 0)
+        return;
+    plan_f32(p, &m->lora_u, m->rows * r);
+    if (m->options.train)
+        plan_f32(p, &m->lora_du, m->rows * r);
+    if (in > 0)
+        plan_f32(p, &m->lora_x, m->rows * in);
 }
 
 static void plan_acts(planner *p, madpo_model *m)
 {
     const madpo_model_config *c = &m->config;
-    int64_t T = m->rows;
+    int64_t T = m->rows, rotary = madpo_model_rotary(c);
+    bool train = m->options.train;
 
-    for (int32_t l = 0; l < (m->options.train ? c->L : 1); l++)
-        plan_layer(p, m, &m->acts[l]);
-    if (m->options.train) {
+    plan_layers(p, m);
+    if (train) {
         plan_f32(p, &m->x_out, T * c->C);
         plan_gradients_of_acts(p, m);
     }
     plan_f32(p, &m->tmp, T * c->C);
     plan_f32(p, &m->r_final, T);
+    if (c->arch->layer_norm)
+        plan_f32(p, &m->mu_final, T);
     plan_f32(p, &m->hidden, T * c->C);
     plan_f32(p, &m->out, max2(3 * m->options.max_rows, m->options.max_sequences));
     if (keep_logits(m))
         plan_f32(p, &m->logits, m->options.max_rows * c->V);
-    plan_f32(p, &m->rope_full, m->positions * c->D);
-    if (c->arch->local_global)
-        plan_f32(p, &m->rope_local, m->positions * c->D);
+    else if (train && !m->trains_base && !m->options.reward_head)
+        plan_f32(p, &m->expect, m->options.max_rows * c->C);
+    plan_adapter_scratch(p, m);
+    if (rotary > 0)
+        plan_f32(p, &m->rope_full, m->positions * rotary);
+    if (rotary > 0 && c->arch->local_global)
+        plan_f32(p, &m->rope_local, m->positions * rotary);
     plan_i32(p, &m->batch_ints, madpo__batch_ints(&m->options, T));
 }
 
-void madpo__plan_bind(madpo_model *m)
+/* All of `shared` but the layer's own input. */
+static void share_acts(madpo__acts *a, const madpo__acts *shared)
+{
+    madpo_tensor x = a->x;
+
+    *a = *shared;
+    a->x = x;
+}
+
+/* Where nothing is looked at again, the residual stream stays in one place, norms before the
+ * projections write over their inputs, a block's output goes through tmp. */
+static void share_all(madpo_model *m)
 {
     madpo__acts *a = m->acts;
 
-    if (m->options.train)
-        return;
-    /* Nothing is looked at again: the residual stream stays in one place, norms before the
-     * projections write over their inputs, a block's output goes through tmp. */
     a->x_mid = a->x;
     a->r2 = a->r1;
+    a->mu2 = a->mu1;
     a->n2 = a->n1;
-    a->y = a->gate;
+    a->y = m->config.arch->gated ? a->gate : a->up;
     a->q_in = a->q;
     a->k_in = a->k;
     a->attn_out = m->tmp;
@@ -160,8 +208,18 @@ void madpo__plan_bind(madpo_model *m)
     a->r_attn = a->r1;
     a->r_mlp = a->r1;
     m->x_out = a->x;
-    for (int32_t l = 1; l < m->config.L; l++)
-        m->acts[l] = *a;
+}
+
+void madpo__plan_bind(madpo_model *m)
+{
+    if (!m->options.train)
+        share_all(m);
+    for (int32_t l = 1; l < m->config.L; l++) {
+        if (!m->options.train)
+            m->acts[l] = m->acts[0];
+        else if (m->options.recompute)
+            share_acts(&m->acts[l], &m->acts[0]);
+    }
 }
 
 /* ---- generation ---- */
@@ -200,7 +258,8 @@ static void plan_packed(planner *p, madpo_model *m)
         plan_packed_one(p, m, &w->k, KD, c->C);
         plan_packed_one(p, m, &w->v, KD, c->C);
         plan_packed_one(p, m, &w->o, c->C, HD);
-        plan_packed_one(p, m, &w->gate, c->F, c->C);
+        if (c->arch->gated)
+            plan_packed_one(p, m, &w->gate, c->F, c->C);
         plan_packed_one(p, m, &w->up, c->F, c->C);
         plan_packed_one(p, m, &w->down, c->C, c->F);
     }
@@ -211,9 +270,9 @@ static void plan_packed(planner *p, madpo_model *m)
 /* ---- workspace ---- */
 
 static int64_t matmul_need(const madpo_model *m, madpo_matmul_op op, int64_t M, int64_t N,
-                           int64_t K)
+                           int64_t K, madpo_dtype b_dtype)
 {
-    madpo_matmul_spec spec = {.op = op, .M = M, .N = N, .K = K};
+    madpo_matmul_spec spec = {.op = op, .M = M, .N = N, .K = K, .b_dtype = b_dtype};
 
     return madpo_matmul_workspace(m->dev, &spec);
 }
@@ -222,45 +281,53 @@ static int64_t matmul_need(const madpo_model *m, madpo_matmul_op op, int64_t M, 
  * backward. */
 static int64_t linear_need(const madpo_model *m, int64_t T, int64_t N, int64_t K)
 {
-    int64_t need = matmul_need(m, MADPO_MATMUL_NT, T, N, K);
+    madpo_dtype dtype = madpo__base_dtype(m);
+    int64_t need = matmul_need(m, MADPO_MATMUL_NT, T, N, K, dtype);
 
-    if (m->options.train) {
-        need = max2(need, matmul_need(m, MADPO_MATMUL_NN, T, K, N));
-        need = max2(need, matmul_need(m, MADPO_MATMUL_TN, N, K, T));
-    }
+    if (m->options.train)
+        need = max2(need, matmul_need(m, MADPO_MATMUL_NN, T, K, N, dtype));
+    if (m->trains_base)
+        need = max2(need, matmul_need(m, MADPO_MATMUL_TN, N, K, T, MADPO_DTYPE_F32));
     return need;
 }
 
-/* The largest need of a norm's gain gradient over up to T rows: fewer rows may make more blocks. */
-static int64_t norm_need(const madpo_model *m, int64_t T, int64_t C)
+/* What the gradients of norms and biases take. */
+static int64_t vectors_need(const madpo_model *m, int64_t T)
 {
-    int64_t need = 0;
+    const madpo_model_config *c = &m->config;
+    int64_t widest = max2(max2((int64_t)c->H * c->D, c->F), c->C);
+    int64_t need = c->arch->layer_norm ? madpo_layernorm_workspace(m->dev, T, c->C)
+                                       : madpo_rmsnorm_workspace(m->dev, T, c->C);
 
-    for (int64_t t = 1; t <= T; t++)
-        need = max2(need, madpo_rmsnorm_workspace(m->dev, t, C));
+    if (c->arch->qk_norm)
+        need = max2(need, madpo_rmsnorm_workspace(m->dev, T * c->H, c->D));
+    if (c->qkv_bias || c->o_bias || c->mlp_bias)
+        need = max2(need, madpo_bias_workspace(m->dev, T, widest));
     return need;
 }
 
 int64_t madpo__plan_workspace(const madpo_model *m)
 {
     const madpo_model_config *c = &m->config;
+    madpo_dtype dtype = madpo__base_dtype(m);
     int64_t T = m->rows, HD = (int64_t)c->H * c->D, KD = (int64_t)c->K * c->D;
-    madpo_head_dims head = {.T = T, .C = c->C, .V = c->V, .R = m->options.max_rows};
+    madpo_head_dims head = {
+        .T = T, .C = c->C, .V = c->V, .R = m->options.max_rows, .W_dtype = dtype};
     int64_t need = linear_need(m, T, HD, c->C);
 
     need = max2(need, linear_need(m, T, KD, c->C));
     need = max2(need, linear_need(m, T, c->C, HD));
     need = max2(need, linear_need(m, T, c->F, c->C));
     need = max2(need, linear_need(m, T, c->C, c->F));
+    need = max2(need, madpo__lora_workspace(m));
     if (m->gen.slots > 0)
-        need = max2(need, matmul_need(m, MADPO_MATMUL_NT, m->gen.slots, c->V, c->C));
+        need = max2(need, matmul_need(m, MADPO_MATMUL_NT, m->gen.slots, c->V, c->C, dtype));
     if (!m->options.reward_head)
         need = max2(need, madpo_head_workspace(m->dev, &head));
     if (!m->options.train)
         return need;
-    need = max2(need, norm_need(m, T, c->C));
-    if (c->arch->qk_norm)
-        need = max2(need, norm_need(m, T * c->H, c->D));
+    if (m->trains_base)
+        need = max2(need, vectors_need(m, T));
     return max2(need, madpo_grad_norm_workspace(m->dev, m->n_weights));
 }
 
@@ -278,7 +345,11 @@ madpo_status madpo__plan_all(madpo_model *m, madpo_error *err)
 {
     planner p;
 
-    if (slab_begin(&p, &m->weight_slab, "weights", err) == MADPO_OK)
+    if (slab_begin(&p, &m->frozen_slab, "frozen weights", err) == MADPO_OK)
+        p.st = madpo__weights_plan(m, err);
+    if (p.st == MADPO_OK)
+        p.st = madpo__adapters_plan(m, err);
+    if (p.st == MADPO_OK && slab_begin(&p, &m->weight_slab, "weights", err) == MADPO_OK)
         plan_f32(&p, &m->weights, m->n_weights);
     if (p.st == MADPO_OK && m->options.train &&
         slab_begin(&p, &m->grad_slab, "gradients", err) == MADPO_OK)
@@ -293,9 +364,9 @@ madpo_status madpo__plan_all(madpo_model *m, madpo_error *err)
         plan_packed(&p, m);
     if (p.st != MADPO_OK)
         return p.st;
-    m->plan.weights = madpo_slab_bytes(m->weight_slab);
+    m->plan.weights = madpo_slab_bytes(m->weight_slab) + madpo_slab_bytes(m->frozen_slab);
     m->plan.gradients = m->grad_slab ? madpo_slab_bytes(m->grad_slab) : 0;
-    m->plan.optimiser = m->options.train ? 2 * m->plan.weights : 0;
+    m->plan.optimiser = 2 * m->plan.gradients;
     m->plan.activations = madpo_slab_bytes(m->act_slab);
     m->plan.kv_cache = m->kv_slab ? madpo_slab_bytes(m->kv_slab) : 0;
     m->plan.packed = m->packed_slab ? madpo_slab_bytes(m->packed_slab) : 0;

@@ -24,6 +24,7 @@ struct madpo_safetensors {
     size_t data_bytes;
     json_t *header; /* names and dtypes live here */
     madpo_safetensor *v;
+    madpo_safetensor **by_name; /* [n] sorted */
     size_t n;
 };
 
@@ -36,6 +37,9 @@ static const struct {
     {"I16", 2},  {"U16", 2}, {"F16", 2}, {"BF16", 2},    {"I32", 4},     {"U32", 4},
     {"F32", 4},  {"I64", 8}, {"U64", 8}, {"F64", 8},     {"C64", 8},
 };
+
+/* Types of the format that share bytes: nothing that this program could read. */
+static const char *const sub_byte[] = {"F4", "F6_E2M3", "F6_E3M2"};
 
 /* 0 if unknown; *name becomes the table's own constant. */
 static size_t dtype_bytes(const char **name)
@@ -137,11 +141,8 @@ static madpo_status read_shape(madpo_safetensor *t, size_t *n, const json_t *sha
     if (!json_is_array(shape))
         return madpo_error_set(err, MADPO_ERR_DATA, "%s: tensor '%s': shape is not an array", path,
                                t->name);
-    if (dims > MADPO_SAFETENSORS_DIMS)
-        return madpo_error_set(err, MADPO_ERR_UNSUPPORTED,
-                               "%s: tensor '%s': %zu dimensions, at most %d are read", path,
-                               t->name, dims, MADPO_SAFETENSORS_DIMS);
-    t->n_dims = (int)dims;
+    /* more of them than we keep is fine for a tensor that nobody asks for */
+    t->n_dims = dims > MADPO_SAFETENSORS_DIMS ? -1 : (int)dims;
     for (size_t i = 0; i < dims; i++) {
         size_t d;
 
@@ -149,7 +150,8 @@ static madpo_status read_shape(madpo_safetensor *t, size_t *n, const json_t *sha
             return madpo_error_set(err, MADPO_ERR_DATA,
                                    "%s: tensor '%s': shape holds something other than sizes", path,
                                    t->name);
-        t->shape[i] = (int64_t)d;
+        if (t->n_dims >= 0)
+            t->shape[i] = (int64_t)d;
         if (!madpo_checked_mul(n, *n, d))
             return madpo_error_set(err, MADPO_ERR_DATA, "%s: tensor '%s': the shape overflows",
                                    path, t->name);
@@ -169,6 +171,12 @@ static madpo_status read_entry(madpo_safetensors *st, madpo_safetensor *t, json_
                                t->name);
     t->dtype = json_string_value(json_object_get(entry, "dtype"));
     bytes = dtype_bytes(&t->dtype);
+    for (size_t i = 0; t->dtype && i < sizeof sub_byte / sizeof sub_byte[0]; i++)
+        if (strcmp(t->dtype, sub_byte[i]) == 0)
+            return madpo_error_set(err, MADPO_ERR_UNSUPPORTED,
+                                   "%s: tensor '%s' is stored as %s, less than a byte an element; "
+                                   "use a model of F32, F16 or BF16",
+                                   st->path, t->name, t->dtype);
     if (bytes == 0)
         return madpo_error_set(err, MADPO_ERR_DATA, "%s: tensor '%s': unknown dtype '%s'", st->path,
                                t->name, t->dtype ? t->dtype : "");
@@ -205,6 +213,13 @@ static int by_offset(const void *a, const void *b)
     if (p != q)
         return p < q ? -1 : 1;
     return x->bytes < y->bytes ? -1 : x->bytes > y->bytes;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    const madpo_safetensor *const *x = a, *const *y = b;
+
+    return strcmp((*x)->name, (*y)->name);
 }
 
 static madpo_status check_cover(const madpo_safetensors *st, madpo_error *err)
@@ -254,6 +269,12 @@ static madpo_status read_entries(madpo_safetensors *st, madpo_error *err)
             return status;
     }
     qsort(st->v, st->n, sizeof *st->v, by_offset);
+    st->by_name = malloc((st->n + 1) * sizeof *st->by_name);
+    if (!st->by_name)
+        return madpo_error_set(err, MADPO_ERR_NOMEM, "out of memory reading %s", st->path);
+    for (size_t i = 0; i < st->n; i++)
+        st->by_name[i] = &st->v[i];
+    qsort(st->by_name, st->n, sizeof *st->by_name, by_name);
     return check_cover(st, err);
 }
 
@@ -294,9 +315,19 @@ const madpo_safetensor *madpo_safetensors_at(const madpo_safetensors *st, size_t
 
 const madpo_safetensor *madpo_safetensors_find(const madpo_safetensors *st, const char *name)
 {
-    for (size_t i = 0; i < st->n; i++)
-        if (strcmp(st->v[i].name, name) == 0)
-            return &st->v[i];
+    size_t low = 0, high = st->n;
+
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+        int order = strcmp(st->by_name[mid]->name, name);
+
+        if (order == 0)
+            return st->by_name[mid];
+        if (order < 0)
+            low = mid + 1;
+        else
+            high = mid;
+    }
     return NULL;
 }
 
@@ -307,6 +338,7 @@ void madpo_safetensors_close(madpo_safetensors *st)
     for (size_t i = 0; st->v && i < st->n; i++)
         free(st->v[i].name);
     free(st->v);
+    free(st->by_name);
     json_decref(st->header);
     if (st->map)
         munmap(st->map, st->size);

@@ -61,19 +61,83 @@ static madpo_status write_header(madpo_file_writer *w, const madpo_safetensor *t
     return st;
 }
 
+/* ---- in pieces ---- */
+
+struct madpo_safetensors_writer {
+    madpo_file_writer *file;
+    uint64_t left; /* bytes of tensors still to come */
+};
+
+madpo_status madpo_safetensors_writer_open(madpo_safetensors_writer **out, const char *path,
+                                           const madpo_safetensor *tensors, size_t n,
+                                           madpo_error *err)
+{
+    madpo_safetensors_writer *w = calloc(1, sizeof *w);
+    madpo_status st;
+
+    *out = NULL;
+    if (!w)
+        return madpo_error_set(err, MADPO_ERR_NOMEM, "out of memory writing %s", path);
+    st = madpo_file_writer_open(&w->file, path, err);
+    if (st == MADPO_OK)
+        st = write_header(w->file, tensors, n, err);
+    for (size_t i = 0; i < n; i++)
+        w->left += tensors[i].bytes;
+    if (st == MADPO_OK) {
+        *out = w;
+        return MADPO_OK;
+    }
+    madpo_safetensors_writer_abort(w);
+    return st;
+}
+
+madpo_status madpo_safetensors_writer_write(madpo_safetensors_writer *w, const void *bytes,
+                                            size_t n, madpo_error *err)
+{
+    if (n > w->left)
+        return madpo_error_set(err, MADPO_ERR_USAGE,
+                               "more bytes than the header of a safetensors file promised");
+    w->left -= n;
+    return madpo_file_writer_write(w->file, bytes, n, err);
+}
+
+madpo_status madpo_safetensors_writer_commit(madpo_safetensors_writer *w, madpo_error *err)
+{
+    madpo_status st = MADPO_OK;
+
+    if (w->left > 0)
+        st = madpo_error_set(err, MADPO_ERR_USAGE,
+                             "fewer bytes than the header of a safetensors file promised");
+    if (st == MADPO_OK) {
+        st = madpo_file_writer_commit(w->file, err);
+        w->file = NULL;
+    }
+    madpo_safetensors_writer_abort(w);
+    return st;
+}
+
+void madpo_safetensors_writer_abort(madpo_safetensors_writer *w)
+{
+    if (!w)
+        return;
+    madpo_file_writer_abort(w->file);
+    free(w);
+}
+
+/* ---- at once ---- */
+
 madpo_status madpo_safetensors_write(const char *path, const madpo_safetensor *tensors, size_t n,
                                      madpo_error *err)
 {
-    madpo_file_writer *w;
-    madpo_status st = madpo_file_writer_open(&w, path, err);
+    madpo_safetensors_writer *w;
+    madpo_status st = madpo_safetensors_writer_open(&w, path, tensors, n, err);
 
     if (st != MADPO_OK)
         return st;
-    st = write_header(w, tensors, n, err);
     for (size_t i = 0; st == MADPO_OK && i < n; i++)
-        st = madpo_file_writer_write(w, tensors[i].data, (size_t)tensors[i].bytes, err);
+        st = madpo_safetensors_writer_write(w, tensors[i].data, (size_t)tensors[i].bytes, err);
     if (st == MADPO_OK)
-        return madpo_file_writer_commit(w, err);
-    madpo_file_writer_abort(w);
+        return madpo_safetensors_writer_commit(w, err);
+    madpo_safetensors_writer_abort(w);
     return st;
 }

@@ -1,5 +1,5 @@
-/* The weight table: names, shapes and places of all tensors, in slab order. One list of rows drives
- * sizes, initialisation, file names, gradients and packing. */
+/* The weight table: names, shapes and places of all tensors, in slab order. The architecture's list
+ * of rows drives sizes, initialisation, file names, gradients and packing. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,163 +15,189 @@
 struct madpo__weight_info {
     int32_t layer;
     size_t offset;
-    int64_t first; /* element of the slab */
+    int64_t first; /* element of the slab of what is trained; -1: in the slab of frozen tensors */
     bool residual; /* writes into the residual stream: starts smaller */
+    bool wide;     /* stays f32 whatever the storage type */
 };
 
-typedef enum dim { DIM_NONE, DIM_C, DIM_HD, DIM_KD, DIM_D, DIM_F, DIM_V, DIM_ONE } dim;
-
-typedef enum when {
-    ALWAYS,
-    IF_QK_NORM,
-    IF_POST_NORMS,
-    IF_NO_POST_NORMS,
-    IF_OWN_HEAD,
-    IF_REWARD
-} when;
-
-typedef struct weight_row {
-    const char *name; /* behind "model.layers.N." for a layer's */
-    size_t offset;
-    dim rows, cols; /* cols DIM_NONE: a vector */
-    when when;
-    bool residual;
-} weight_row;
-
-#define IN_LAYER(field) offsetof(madpo__params, field)
-#define IN_TOP(field)   offsetof(madpo__globals, field)
-
-static const weight_row embed_row = {
-    "model.embed_tokens.weight", IN_TOP(embed), DIM_V, DIM_C, ALWAYS, false};
-
-static const weight_row layer_matrices[] = {
-    {"self_attn.q_proj.weight", IN_LAYER(q), DIM_HD, DIM_C, ALWAYS, false},
-    {"self_attn.k_proj.weight", IN_LAYER(k), DIM_KD, DIM_C, ALWAYS, false},
-    {"self_attn.v_proj.weight", IN_LAYER(v), DIM_KD, DIM_C, ALWAYS, false},
-    {"self_attn.o_proj.weight", IN_LAYER(o), DIM_C, DIM_HD, ALWAYS, true},
-    {"mlp.gate_proj.weight", IN_LAYER(gate), DIM_F, DIM_C, ALWAYS, false},
-    {"mlp.up_proj.weight", IN_LAYER(up), DIM_F, DIM_C, ALWAYS, false},
-    {"mlp.down_proj.weight", IN_LAYER(down), DIM_C, DIM_F, ALWAYS, true},
-};
-
-static const weight_row top_matrices[] = {
-    {"lm_head.weight", IN_TOP(head), DIM_V, DIM_C, IF_OWN_HEAD, false},
-    {"score.weight", IN_TOP(score), DIM_ONE, DIM_C, IF_REWARD, false},
-};
-
-/* post_attention_layernorm is the norm before the MLP in Llama and the one behind attention in
- * Gemma. */
-static const weight_row layer_norms[] = {
-    {"input_layernorm.weight", IN_LAYER(attn_norm), DIM_C, DIM_NONE, ALWAYS, false},
-    {"self_attn.q_norm.weight", IN_LAYER(q_norm), DIM_D, DIM_NONE, IF_QK_NORM, false},
-    {"self_attn.k_norm.weight", IN_LAYER(k_norm), DIM_D, DIM_NONE, IF_QK_NORM, false},
-    {"post_attention_layernorm.weight", IN_LAYER(mlp_norm), DIM_C, DIM_NONE, IF_NO_POST_NORMS,
-     false},
-    {"post_attention_layernorm.weight", IN_LAYER(attn_post_norm), DIM_C, DIM_NONE, IF_POST_NORMS,
-     false},
-    {"pre_feedforward_layernorm.weight", IN_LAYER(mlp_norm), DIM_C, DIM_NONE, IF_POST_NORMS, false},
-    {"post_feedforward_layernorm.weight", IN_LAYER(mlp_post_norm), DIM_C, DIM_NONE, IF_POST_NORMS,
-     false},
-};
-
-static const weight_row final_row = {
-    "model.norm.weight", IN_TOP(final_norm), DIM_C, DIM_NONE, ALWAYS, false};
-
-#define COUNT(rows) (sizeof(rows) / sizeof((rows)[0]))
-
-static int64_t dim_size(const madpo_model_config *c, dim d)
+static int64_t dim_size(const madpo_model_config *c, madpo__dim d)
 {
     switch (d) {
-    case DIM_C:
+    case MADPO__DIM_C:
         return c->C;
-    case DIM_HD:
+    case MADPO__DIM_HD:
         return (int64_t)c->H * c->D;
-    case DIM_KD:
+    case MADPO__DIM_KD:
         return (int64_t)c->K * c->D;
-    case DIM_D:
+    case MADPO__DIM_D:
         return c->D;
-    case DIM_F:
+    case MADPO__DIM_F:
         return c->F;
-    case DIM_V:
+    case MADPO__DIM_V:
         return c->V;
-    case DIM_ONE:
-    case DIM_NONE:
+    case MADPO__DIM_P:
+        return c->max_positions;
+    case MADPO__DIM_ONE:
+    case MADPO__DIM_NONE:
         break;
     }
     return 1;
 }
 
-static bool wanted(const madpo_model *m, when condition)
+static bool wanted(const madpo_model *m, madpo__when condition)
 {
-    const madpo_arch *a = m->config.arch;
+    const madpo_model_config *c = &m->config;
 
     switch (condition) {
-    case IF_QK_NORM:
-        return a->qk_norm;
-    case IF_POST_NORMS:
-        return a->post_norms;
-    case IF_NO_POST_NORMS:
-        return !a->post_norms;
-    case IF_OWN_HEAD:
-        return !m->config.tied && !m->options.reward_head;
-    case IF_REWARD:
+    case MADPO__IF_QK_NORM:
+        return c->arch->qk_norm;
+    case MADPO__IF_QKV_BIAS:
+        return c->qkv_bias;
+    case MADPO__IF_O_BIAS:
+        return c->o_bias;
+    case MADPO__IF_MLP_BIAS:
+        return c->mlp_bias;
+    case MADPO__IF_OWN_HEAD:
+        return !c->tied && !m->options.reward_head;
+    case MADPO__IF_REWARD:
         return m->options.reward_head;
-    case ALWAYS:
+    case MADPO__ALWAYS:
         break;
     }
     return true;
 }
 
-static void add_row(madpo_model *m, const weight_row *row, int32_t layer)
+static void name_row(madpo_model_tensor *t, const madpo_arch *arch, const madpo__weight_row *row,
+                     int32_t layer)
+{
+    static const char *const parts[] = {"[q]", "[k]", "[v]"};
+    bool part = row->layout == MADPO_LAYOUT_BLOCKS ||
+                row->layout == MADPO_LAYOUT_BLOCKS_TRANSPOSED || row->layout == MADPO_LAYOUT_HEADS;
+
+    if (row->whole_name)
+        snprintf(t->file, sizeof t->file, "%s", row->name);
+    else if (layer < 0)
+        snprintf(t->file, sizeof t->file, "%s%s", arch->prefix, row->name);
+    else
+        snprintf(t->file, sizeof t->file, "%s%s%d.%s", arch->prefix, arch->layer, (int)layer,
+                 row->name);
+    snprintf(t->name, sizeof t->name, "%s%s", t->file, part ? parts[row->part] : "");
+}
+
+/* Trained weights, and all weights of a plain fp32 model, lie in one piece; others on their own. */
+static bool lies_apart(const madpo_model *m, const madpo__weight_row *row)
+{
+    if (row->when == MADPO__IF_REWARD && m->trains_score)
+        return false;
+    if (m->n_adapters > 0)
+        return true;
+    return m->options.storage != MADPO_DTYPE_F32;
+}
+
+static void add_row(madpo_model *m, const madpo__weight_row *row, int32_t layer)
 {
     madpo_model_tensor *t = &m->tensor[m->n_tensors];
     struct madpo__weight_info *info = &m->info[m->n_tensors];
 
     if (!wanted(m, row->when))
         return;
-    if (layer < 0)
-        snprintf(t->name, sizeof t->name, "%s", row->name);
-    else
-        snprintf(t->name, sizeof t->name, "model.layers.%d.%s", (int)layer, row->name);
-    t->n_dims = row->cols == DIM_NONE ? 1 : 2;
+    name_row(t, m->config.arch, row, layer);
+    t->layout = row->layout;
+    t->part = row->part;
+    t->n_dims = row->cols == MADPO__DIM_NONE ? 1 : 2;
     t->shape[0] = dim_size(&m->config, row->rows);
     t->shape[1] = dim_size(&m->config, row->cols);
     t->n = t->shape[0] * t->shape[1];
-    t->decay = row->cols != DIM_NONE;
-    *info = (struct madpo__weight_info){
-        .layer = layer, .offset = row->offset, .first = m->n_weights, .residual = row->residual};
+    t->decay = row->cols != MADPO__DIM_NONE;
+    *info = (struct madpo__weight_info){.layer = layer,
+                                        .offset = row->offset,
+                                        .first = -1,
+                                        .residual = row->residual,
+                                        .wide = row->cols == MADPO__DIM_NONE ||
+                                                row->when == MADPO__IF_REWARD ||
+                                                row->rows == MADPO__DIM_P};
     m->n_tensors++;
+    if (lies_apart(m, row))
+        return;
+    info->first = m->n_weights;
     m->n_weights += (t->n + WEIGHT_ALIGN - 1) / WEIGHT_ALIGN * WEIGHT_ALIGN;
     if (t->decay)
         m->n_decay = m->n_weights;
 }
 
-static void add_layers(madpo_model *m, const weight_row *rows, size_t n)
+typedef enum group {
+    FIRST_MATRICES,
+    LAYER_MATRICES,
+    LAST_MATRICES,
+    LAYER_VECTORS,
+    LAST_VECTORS
+} group;
+
+static bool in_group(const madpo__weight_row *row, group g)
 {
-    for (int32_t l = 0; l < m->config.L; l++)
-        for (size_t i = 0; i < n; i++)
-            add_row(m, &rows[i], l);
+    bool matrix = row->cols != MADPO__DIM_NONE;
+
+    switch (g) {
+    case FIRST_MATRICES:
+        return matrix && !row->in_layer && !row->whole_name;
+    case LAYER_MATRICES:
+        return matrix && row->in_layer;
+    case LAST_MATRICES:
+        return matrix && row->whole_name;
+    case LAYER_VECTORS:
+        return !matrix && row->in_layer;
+    case LAST_VECTORS:
+        break;
+    }
+    return !matrix && !row->in_layer;
+}
+
+static void add_group(madpo_model *m, group g)
+{
+    bool layers = g == LAYER_MATRICES || g == LAYER_VECTORS;
+    const madpo__weight_row *rows = m->config.arch->rows;
+
+    for (int32_t l = layers ? 0 : -1; l < (layers ? m->config.L : 0); l++)
+        for (const madpo__weight_row *row = rows; row->name; row++)
+            if (in_group(row, g))
+                add_row(m, row, l);
 }
 
 madpo_status madpo__weights_layout(madpo_model *m, madpo_error *err)
 {
-    size_t L = (size_t)m->config.L;
-    size_t most = L * (COUNT(layer_matrices) + COUNT(layer_norms)) + COUNT(top_matrices) + 2;
+    size_t L = (size_t)m->config.L, in_layer = 0, top = 0;
 
-    m->tensor = calloc(most, sizeof *m->tensor);
-    m->info = calloc(most, sizeof *m->info);
+    for (const madpo__weight_row *row = m->config.arch->rows; row->name; row++)
+        *(row->in_layer ? &in_layer : &top) += 1;
+    m->tensor = calloc(L * in_layer + top, sizeof *m->tensor);
+    m->info = calloc(L * in_layer + top, sizeof *m->info);
     m->w.layer = calloc(L, sizeof *m->w.layer);
     m->g.layer = calloc(L, sizeof *m->g.layer);
     m->p.layer = calloc(L, sizeof *m->p.layer);
     if (!m->tensor || !m->info || !m->w.layer || !m->g.layer || !m->p.layer)
         return madpo_error_set(err, MADPO_ERR_NOMEM, "out of memory planning a model");
-    add_row(m, &embed_row, -1);
-    add_layers(m, layer_matrices, COUNT(layer_matrices));
-    for (size_t i = 0; i < COUNT(top_matrices); i++)
-        add_row(m, &top_matrices[i], -1);
-    add_layers(m, layer_norms, COUNT(layer_norms));
-    add_row(m, &final_row, -1);
+    for (group g = FIRST_MATRICES; g <= LAST_VECTORS; g++)
+        add_group(m, g);
     return MADPO_OK;
+}
+
+madpo_dtype madpo__base_dtype(const madpo_model *m)
+{
+    return m->trains_base ? MADPO_DTYPE_F32 : m->options.storage;
+}
+
+madpo_status madpo__weights_plan(madpo_model *m, madpo_error *err)
+{
+    madpo_status st = MADPO_OK;
+
+    for (size_t i = 0; st == MADPO_OK && i < m->n_tensors; i++) {
+        madpo_model_tensor *t = &m->tensor[i];
+
+        if (m->info[i].first < 0)
+            st = madpo_slab_plan(m->frozen_slab, &t->weight, t->n,
+                                 m->info[i].wide ? MADPO_DTYPE_F32 : madpo__base_dtype(m), err);
+    }
+    return st;
 }
 
 static madpo_tensor *slot_of(madpo__weights *w, const struct madpo__weight_info *info)
@@ -187,9 +213,10 @@ void madpo__weights_bind(madpo_model *m)
         madpo_model_tensor *t = &m->tensor[i];
         const struct madpo__weight_info *info = &m->info[i];
 
-        t->weight = madpo_tensor_slice(m->weights, info->first, t->n);
+        if (info->first >= 0)
+            t->weight = madpo_tensor_slice(m->weights, info->first, t->n);
         *slot_of(&m->w, info) = t->weight;
-        if (!m->options.train)
+        if (!m->options.train || info->first < 0)
             continue;
         t->grad = madpo_tensor_slice(m->grads, info->first, t->n);
         *slot_of(&m->g, info) = t->grad;
@@ -202,10 +229,72 @@ void madpo__weights_bind(madpo_model *m)
 
 void madpo__weight_start(const madpo_model *m, size_t i, double *std, double *constant)
 {
+    const size_t n = strlen(m->tensor[i].file), bias = strlen(".bias");
+
     *std = 0;
     *constant = 0;
-    if (m->tensor[i].n_dims == 1)
-        *constant = m->config.arch->norm_add_one ? 0 : 1;
-    else
+    if (m->tensor[i].n_dims == 2)
         *std = m->info[i].residual ? 0.02 / sqrt(2.0 * m->config.L) : 0.02;
+    else if (n < bias || strcmp(m->tensor[i].file + n - bias, ".bias") != 0)
+        *constant = m->config.arch->norm_add_one ? 0 : 1;
+}
+
+/* ---- places in files ---- */
+
+void madpo__weight_file_shape(const madpo_model *m, size_t i, int *n_dims, int64_t shape[2])
+{
+    const madpo_model_tensor *t = &m->tensor[i];
+    const int64_t fused = ((int64_t)m->config.H + 2 * m->config.K) * m->config.D;
+
+    *n_dims = t->n_dims;
+    shape[0] = t->shape[0];
+    shape[1] = t->n_dims == 2 ? t->shape[1] : 1;
+    switch (t->layout) {
+    case MADPO_LAYOUT_PLAIN:
+        break;
+    case MADPO_LAYOUT_TRANSPOSED:
+        shape[0] = t->shape[1];
+        shape[1] = t->shape[0];
+        break;
+    case MADPO_LAYOUT_BLOCKS:
+    case MADPO_LAYOUT_HEADS:
+        shape[0] = fused;
+        break;
+    case MADPO_LAYOUT_BLOCKS_TRANSPOSED:
+        shape[0] = t->shape[1];
+        shape[1] = fused;
+        break;
+    }
+}
+
+/* Row of the fused [(H + 2 K) D] rows where row `row` of q, k or v (part) lies: block by block, or
+ * (HEADS, where H = K) head by head. */
+int64_t madpo__fused_row(const madpo_model_config *c, madpo_layout layout, int part, int64_t row)
+{
+    const int64_t HD = (int64_t)c->H * c->D, KD = (int64_t)c->K * c->D;
+
+    if (layout == MADPO_LAYOUT_HEADS)
+        return row / c->D * 3 * c->D + part * c->D + row % c->D;
+    return row + (part == 0 ? 0 : part == 1 ? HD : HD + KD);
+}
+
+int64_t madpo__weight_file_at(const madpo_model *m, size_t i, int64_t row, int64_t col)
+{
+    const madpo_model_tensor *t = &m->tensor[i];
+    const madpo_model_config *c = &m->config;
+    const int64_t fused = ((int64_t)c->H + 2 * c->K) * c->D;
+    const int64_t cols = t->n_dims == 2 ? t->shape[1] : 1;
+
+    switch (t->layout) {
+    case MADPO_LAYOUT_TRANSPOSED:
+        return col * t->shape[0] + row;
+    case MADPO_LAYOUT_BLOCKS:
+    case MADPO_LAYOUT_HEADS:
+        return madpo__fused_row(c, t->layout, t->part, row) * cols + col;
+    case MADPO_LAYOUT_BLOCKS_TRANSPOSED:
+        return col * fused + madpo__fused_row(c, t->layout, t->part, row);
+    case MADPO_LAYOUT_PLAIN:
+        break;
+    }
+    return row * cols + col;
 }

@@ -12,4 +12,6 @@ madpo_status madpo_act_fwd(madpo_device *dev, madpo_tensor y, madpo_tensor a, in
 madpo_status madpo_act_bwd(madpo_device *dev, madpo_tensor da, madpo_tensor dy, madpo_tensor a,
                            int64_t n, madpo_activation act, bool accumulate,
                            madpo_error *err) MADPO_MUST_CHECK;
+/* What a program with this activation is compiled with (cl/lib/activation.clh); for ops/glu.c. */
+const char *madpo__act_defines(madpo_activation act);
 #endif

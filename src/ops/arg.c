@@ -16,9 +16,16 @@ void madpo_ops_arg(madpo_launch *l, const char *launcher, const char *name, madp
                                     name, (long long)t.n, (long long)rows, (long long)cols);
     else if (rows * cols > 0 && t.dtype != dtype)
         l->status = madpo_error_set(&l->error, MADPO_ERR_USAGE, "%s: tensor %s must be %s",
-                                    launcher, name, dtype == MADPO_DTYPE_F32 ? "f32" : "i32");
+                                    launcher, name, madpo_dtype_name(dtype));
     else
         madpo_arg_tensor(l, t);
+}
+
+const char *madpo_ops_weight_defines(madpo_dtype dtype)
+{
+    return dtype == MADPO_DTYPE_BF16  ? "-DW_TYPE=1"
+           : dtype == MADPO_DTYPE_F16 ? "-DW_TYPE=2"
+                                      : NULL;
 }
 
 int64_t madpo_ops_blocks(int64_t n, int64_t block)

@@ -16,6 +16,13 @@ void madpo_ops_arg(madpo_launch *l, const char *launcher, const char *name, madp
 #define MADPO_ARG_I32(l, t, rows, cols)                                                            \
     madpo_ops_arg(l, __func__, #t, t, rows, cols, MADPO_DTYPE_I32)
 
+/* Weights, which may be f32, bf16 or f16; the program must be built with madpo_ops_weight_defines()
+ * of the tensor's type (cl/lib/weight.clh). */
+#define MADPO_ARG_WEIGHT(l, t, rows, cols)                                                         \
+    madpo_ops_arg(l, __func__, #t, t, rows, cols,                                                  \
+                  (t).dtype == MADPO_DTYPE_I32 ? MADPO_DTYPE_F32 : (t).dtype)
+const char *madpo_ops_weight_defines(madpo_dtype dtype); /* NULL for f32 */
+
 /* Blocks of `block` needed for n; 0 for n <= 0. */
 int64_t madpo_ops_blocks(int64_t n, int64_t block);
 

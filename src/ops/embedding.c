@@ -9,10 +9,10 @@ madpo_status madpo_embedding_fwd(madpo_device *dev, madpo_tensor x, madpo_tensor
 {
     madpo_launch l;
 
-    madpo_launch_begin(&l, dev, "embedding", "embedding_fwd", NULL);
+    madpo_launch_begin(&l, dev, "embedding", "embedding_fwd", madpo_ops_weight_defines(E.dtype));
     MADPO_ARG_F32(&l, x, T, C);
     MADPO_ARG_I32(&l, ids, T, 1);
-    MADPO_ARG_F32(&l, E, T > 0, C);
+    MADPO_ARG_WEIGHT(&l, E, T > 0, C);
     madpo_arg_f32(&l, scale);
     madpo_arg_i32(&l, (int32_t)(C > 0 && E.n / C < INT32_MAX ? E.n / C : INT32_MAX));
     madpo_arg_i64(&l, C);

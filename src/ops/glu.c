@@ -1,19 +1,15 @@
 /* Gated activation: launchers for cl/ops/glu.cl. */
 #include "ops/glu.h"
 
+#include "ops/act.h"
 #include "ops/arg.h"
-
-static const char *glu_defines(madpo_activation act)
-{
-    return act == MADPO_ACT_GELU_TANH ? "-DGELU_TANH=1" : "-DGELU_TANH=0";
-}
 
 madpo_status madpo_glu_fwd(madpo_device *dev, madpo_tensor y, madpo_tensor a, madpo_tensor b,
                            int64_t T, int64_t F, madpo_activation act, madpo_error *err)
 {
     madpo_launch l;
 
-    madpo_launch_begin(&l, dev, "glu", "glu_fwd", glu_defines(act));
+    madpo_launch_begin(&l, dev, "glu", "glu_fwd", madpo__act_defines(act));
     MADPO_ARG_F32(&l, y, T, F);
     MADPO_ARG_F32(&l, a, T, F);
     MADPO_ARG_F32(&l, b, T, F);
@@ -28,7 +24,7 @@ madpo_status madpo_glu_bwd(madpo_device *dev, madpo_tensor da, madpo_tensor db, 
 {
     madpo_launch l;
 
-    madpo_launch_begin(&l, dev, "glu", "glu_bwd", glu_defines(act));
+    madpo_launch_begin(&l, dev, "glu", "glu_bwd", madpo__act_defines(act));
     MADPO_ARG_F32(&l, da, T, F);
     MADPO_ARG_F32(&l, db, T, F);
     MADPO_ARG_F32(&l, dy, T, F);

@@ -30,6 +30,7 @@ madpo__product madpo__product_of(const madpo_matmul_spec *spec)
         .stride_c = spec->stride_c,
         .alpha = spec->alpha == 0 ? 1 : spec->alpha,
         .accumulate = spec->accumulate,
+        .b_dtype = spec->b_dtype,
     };
 }
 
@@ -43,8 +44,8 @@ static int64_t matmul_reach(int64_t rows, int64_t cols, int64_t ld, int64_t batc
 
 /* One operand: `rows` stored rows of `cols`, and what the whole batch reaches over. */
 static madpo_status matmul_check_operand(const madpo__product *p, const char *name, madpo_tensor t,
-                                         const int64_t size[2], const int64_t ld_stride[2],
-                                         madpo_error *err)
+                                         madpo_dtype dtype, const int64_t size[2],
+                                         const int64_t ld_stride[2], madpo_error *err)
 {
     const int64_t need = matmul_reach(size[0], size[1], ld_stride[0], p->batch, ld_stride[1]);
 
@@ -55,13 +56,12 @@ static madpo_status matmul_check_operand(const madpo__product *p, const char *na
             "lie %lld apart",
             (long long)p->M, (long long)p->N, (long long)p->K, name, (long long)size[1],
             (long long)ld_stride[0]);
-    if (t.n < need || (need && t.dtype != MADPO_DTYPE_F32))
+    if (t.n < need || (need && t.dtype != dtype))
         return madpo_error_set(
             err, MADPO_ERR_USAGE,
-            "matrix product %lld x %lld x %lld: %s has %lld %s elements, %lld f32 "
-            "needed",
+            "matrix product %lld x %lld x %lld: %s has %lld %s elements, %lld %s needed",
             (long long)p->M, (long long)p->N, (long long)p->K, name, (long long)t.n,
-            t.dtype == MADPO_DTYPE_F32 ? "f32" : "i32", (long long)need);
+            madpo_dtype_name(t.dtype), (long long)need, madpo_dtype_name(dtype));
     return MADPO_OK;
 }
 
@@ -69,14 +69,16 @@ static madpo_status matmul_check_a(const madpo__product *p, madpo_tensor A, madp
 {
     const int64_t size[2] = {p->ta ? p->K : p->M, p->ta ? p->M : p->K};
 
-    return matmul_check_operand(p, "A", A, size, (const int64_t[]){p->lda, p->stride_a}, err);
+    return matmul_check_operand(p, "A", A, MADPO_DTYPE_F32, size,
+                                (const int64_t[]){p->lda, p->stride_a}, err);
 }
 
 static madpo_status matmul_check_b(const madpo__product *p, madpo_tensor B, madpo_error *err)
 {
     const int64_t size[2] = {p->tb ? p->N : p->K, p->tb ? p->K : p->N};
 
-    return matmul_check_operand(p, "B", B, size, (const int64_t[]){p->ldb, p->stride_b}, err);
+    return matmul_check_operand(p, "B", B, p->b_dtype, size, (const int64_t[]){p->ldb, p->stride_b},
+                                err);
 }
 
 /* Sizes, C and A; B is checked apart, being packed sometimes. */
@@ -96,8 +98,19 @@ static madpo_status matmul_check(const madpo__product *p, madpo_tensor C, madpo_
             err, MADPO_ERR_USAGE,
             "matrix product %lld x %lld x %lld: batch items of C, %lld apart, overlap",
             (long long)p->M, (long long)p->N, (long long)p->K, (long long)p->stride_c);
-    st = matmul_check_operand(p, "C", C, size, (const int64_t[]){p->ldc, p->stride_c}, err);
+    st = matmul_check_operand(p, "C", C, MADPO_DTYPE_F32, size,
+                              (const int64_t[]){p->ldc, p->stride_c}, err);
     return st == MADPO_OK ? matmul_check_a(p, A, err) : st;
+}
+
+/* The product of this spec with B as it is really stored; numbers that are not for multiplying are
+ * left to the check. */
+static madpo__product matmul_product(const madpo_matmul_spec *spec, madpo_tensor B)
+{
+    madpo__product p = madpo__product_of(spec);
+
+    p.b_dtype = B.dtype == MADPO_DTYPE_I32 ? MADPO_DTYPE_F32 : B.dtype;
+    return p;
 }
 
 /* ---- providers ---- */
@@ -121,7 +134,7 @@ madpo_status madpo_matmul_with(madpo_device *dev, madpo_matmul_provider provider
                                const madpo_matmul_spec *spec, madpo_tensor C, madpo_tensor A,
                                madpo_tensor B, madpo_error *err)
 {
-    const madpo__product p = madpo__product_of(spec);
+    const madpo__product p = matmul_product(spec, B);
     madpo_status st = matmul_check(&p, C, A, err);
 
     if (st == MADPO_OK)
@@ -131,7 +144,7 @@ madpo_status madpo_matmul_with(madpo_device *dev, madpo_matmul_provider provider
     /* K = 0 writes zeros, which CLBlast refuses to and our kernels do of themselves */
     if (matmul_provider(dev, provider) == MADPO_MATMUL_PANEL || p.K == 0)
         return madpo__panel_run(dev, madpo__panel_of(dev), &p, C, A, B, false, err);
-    return madpo__clblast_run(dev, &p, C, A, B, err);
+    return madpo__clblast_run(dev, &p, C, A, B, MADPO__WIDEN_MOST, err);
 }
 
 madpo_status madpo_matmul(madpo_device *dev, const madpo_matmul_spec *spec, madpo_tensor C,
@@ -149,7 +162,7 @@ int64_t madpo_matmul_workspace_with(const madpo_device *dev, madpo_matmul_provid
         return 0;
     if (matmul_provider(dev, provider) == MADPO_MATMUL_PANEL)
         return madpo__panel_workspace(madpo__panel_of(dev), &p);
-    return madpo__clblast_workspace(dev, &p);
+    return madpo__clblast_workspace(dev, &p, MADPO__WIDEN_MOST);
 }
 
 int64_t madpo_matmul_workspace(const madpo_device *dev, const madpo_matmul_spec *spec)
@@ -171,7 +184,7 @@ int64_t madpo_matmul_packed_elements(const madpo_device *dev, const madpo_matmul
     const madpo__product p = madpo__product_of(spec);
 
     if (matmul_provider(dev, MADPO_MATMUL_AUTO) == MADPO_MATMUL_PANEL)
-        return madpo__panel_packed_floats(madpo__panel_of(dev), &p);
+        return madpo__panel_packed_elements(madpo__panel_of(dev), &p);
     return p.N * p.K;
 }
 
@@ -184,15 +197,18 @@ static madpo_status matmul_check_packed(const madpo_device *dev, const madpo_mat
         return madpo_error_set(err, MADPO_ERR_USAGE, "packed matrix product: no batches");
     if (packed.n < need)
         return madpo_error_set(err, MADPO_ERR_USAGE,
-                               "packed matrix product: B has %lld floats, %lld needed",
+                               "packed matrix product: B has %lld elements, %lld needed",
                                (long long)packed.n, (long long)need);
+    if (need && packed.dtype == MADPO_DTYPE_I32)
+        return madpo_error_set(err, MADPO_ERR_USAGE,
+                               "packed matrix product: B is i32: f32, bf16 or f16 needed");
     return MADPO_OK;
 }
 
 madpo_status madpo_matmul_pack(madpo_device *dev, const madpo_matmul_spec *spec,
                                madpo_tensor packed, madpo_tensor B, madpo_error *err)
 {
-    const madpo__product p = madpo__product_of(spec);
+    const madpo__product p = matmul_product(spec, packed);
     const int64_t rows = p.tb ? p.N : p.K, cols = p.tb ? p.K : p.N;
     madpo_launch l;
     madpo_status st = matmul_check_packed(dev, spec, packed, err);
@@ -203,7 +219,8 @@ madpo_status madpo_matmul_pack(madpo_device *dev, const madpo_matmul_spec *spec,
         return st;
     if (matmul_provider(dev, MADPO_MATMUL_AUTO) == MADPO_MATMUL_PANEL)
         return madpo__panel_pack(dev, madpo__panel_of(dev), &p, packed, B, err);
-    madpo_launch_begin(&l, dev, "matmul", "matmul_copy", madpo__panel_of(dev)->defines);
+    madpo_launch_begin(&l, dev, "matmul", "matmul_copy",
+                       madpo__panel_defines(madpo__panel_of(dev), p.b_dtype));
     madpo_arg_tensor(&l, packed);
     madpo_arg_tensor(&l, B);
     madpo_arg_i64(&l, p.ldb);
@@ -214,7 +231,7 @@ madpo_status madpo_matmul_pack(madpo_device *dev, const madpo_matmul_spec *spec,
 madpo_status madpo_matmul_packed(madpo_device *dev, const madpo_matmul_spec *spec, madpo_tensor C,
                                  madpo_tensor A, madpo_tensor packed, madpo_error *err)
 {
-    const madpo__product p = matmul_dense_b(madpo__product_of(spec));
+    const madpo__product p = matmul_dense_b(matmul_product(spec, packed));
     madpo_status st = matmul_check_packed(dev, spec, packed, err);
 
     if (st == MADPO_OK)
@@ -223,5 +240,5 @@ madpo_status madpo_matmul_packed(madpo_device *dev, const madpo_matmul_spec *spe
         return st;
     if (matmul_provider(dev, MADPO_MATMUL_AUTO) == MADPO_MATMUL_PANEL || p.K == 0)
         return madpo__panel_run(dev, madpo__panel_of(dev), &p, C, A, packed, true, err);
-    return madpo__clblast_run(dev, &p, C, A, packed, err);
+    return madpo__clblast_run(dev, &p, C, A, packed, MADPO__WIDEN_MOST, err);
 }

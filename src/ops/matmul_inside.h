@@ -9,25 +9,27 @@ typedef struct madpo__product {
     int64_t M, N, K, lda, ldb, ldc, batch, stride_a, stride_b, stride_c;
     float alpha;
     bool accumulate;
+    madpo_dtype b_dtype; /* f32, bf16 or f16 */
 } madpo__product;
 
 madpo__product madpo__product_of(const madpo_matmul_spec *spec);
 
 /* ---- panel: our kernels (cl/ops/matmul.cl) ---- */
 
-/* Block sizes: vectors of `vw` floats, blocks of `mr` rows x 2 vw columns. `defines` is the
- * program's. */
+/* Block sizes: vectors of `vw` floats, blocks of `mr` rows x 2 vw columns. */
 typedef struct madpo__panel {
     int vw, mr;
-    const char *defines;
+    const char *defines[3]; /* of the programs for B as f32, bf16 and f16 */
 } madpo__panel;
 
 /* The shape for this device's vector width; and one by width (4, 8 or 16), for tests. */
 const madpo__panel *madpo__panel_of(const madpo_device *dev);
 const madpo__panel *madpo__panel_by_width(int vw);
+/* The defines for this type of B. */
+const char *madpo__panel_defines(const madpo__panel *panel, madpo_dtype b_dtype);
 
 int64_t madpo__panel_workspace(const madpo__panel *panel, const madpo__product *p);
-int64_t madpo__panel_packed_floats(const madpo__panel *panel, const madpo__product *p);
+int64_t madpo__panel_packed_elements(const madpo__panel *panel, const madpo__product *p);
 madpo_status madpo__panel_pack(madpo_device *dev, const madpo__panel *panel,
                                const madpo__product *p, madpo_tensor packed, madpo_tensor B,
                                madpo_error *err) MADPO_MUST_CHECK;
@@ -38,8 +40,14 @@ madpo_status madpo__panel_run(madpo_device *dev, const madpo__panel *panel, cons
 
 /* ---- clblast: plain Sgemm, one call per batch item ---- */
 
-int64_t madpo__clblast_workspace(const madpo_device *dev, const madpo__product *p);
+/* Floats that a B of 16 bits is widened into at a time; the product goes by columns where all of B
+ * is more. Its bits may then be those of narrower products. */
+#define MADPO__WIDEN_MOST ((int64_t)1 << 24)
+
+int64_t madpo__clblast_workspace(const madpo_device *dev, const madpo__product *p,
+                                 int64_t widen_most);
 madpo_status madpo__clblast_run(madpo_device *dev, const madpo__product *p, madpo_tensor C,
-                                madpo_tensor A, madpo_tensor B, madpo_error *err) MADPO_MUST_CHECK;
+                                madpo_tensor A, madpo_tensor B, int64_t widen_most,
+                                madpo_error *err) MADPO_MUST_CHECK;
 
 #endif

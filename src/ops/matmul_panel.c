@@ -17,10 +17,14 @@
 
 /* Rows x vectors that fill the registers: 28 of 32 (AVX-512), 12 of 16 (AVX2), and a modest block
  * where the width says nothing (SSE, NEON, and GPUs, which use these kernels in tests only). */
+#define PROGRAMS(defines)                                                                          \
+    {                                                                                              \
+        defines, defines " -DW_TYPE=1", defines " -DW_TYPE=2"                                      \
+    }
 static const madpo__panel panels[] = {
-    {4, 4, "-DVW=4 -DMR=4"},
-    {8, 6, "-DVW=8 -DMR=6"},
-    {16, 14, "-DVW=16 -DMR=14"},
+    {4, 4, PROGRAMS("-DVW=4 -DMR=4")},
+    {8, 6, PROGRAMS("-DVW=8 -DMR=6")},
+    {16, 14, PROGRAMS("-DVW=16 -DMR=14")},
 };
 
 #define L2_BLOCK                                                                                   \
@@ -31,6 +35,8 @@ static const madpo__panel panels[] = {
 #define WORTH_PACK  64     /* uses of an element from which packing a badly placed operand pays */
 #define WORTH_ROWS  512    /* the same for A by rows, for which there is staging */
 #define GROUP_FLOPS 200000 /* a work-group is not cut smaller than this */
+#define SHORT_K     64     /* up to here C is the traffic: it is best walked along its rows */
+#define SHORT_FLOPS 50000  /* and work-groups may be smaller */
 
 const madpo__panel *madpo__panel_by_width(int vw)
 {
@@ -49,6 +55,12 @@ const madpo__panel *madpo__panel_of(const madpo_device *dev)
     if (info->kind == MADPO_DEVICE_CPU)
         panel = madpo__panel_by_width((int)info->native_float_width);
     return panel ? panel : &panels[0];
+}
+
+const char *madpo__panel_defines(const madpo__panel *panel, madpo_dtype b_dtype)
+{
+    assert(b_dtype != MADPO_DTYPE_I32);
+    return panel->defines[b_dtype == MADPO_DTYPE_BF16 ? 1 : b_dtype == MADPO_DTYPE_F16 ? 2 : 0];
 }
 
 static int64_t panel_count(int64_t n, int64_t per)
@@ -70,31 +82,33 @@ static int64_t panel_clamp(int64_t value, int64_t low, int64_t high)
 
 typedef struct panel_plan {
     bool pack_a, pack_b;
-    int64_t floats_a, floats_b; /* one packed operand */
-    int64_t items_a, items_b;   /* packed operands: batch items, one if all share it */
-    int64_t groups[3];          /* column, row, batch */
+    int64_t floats_a, elements_b; /* one packed operand */
+    int64_t floats_b;             /* what all packed items of B take */
+    int64_t items_a, items_b;     /* packed operands: batch items, one if all share it */
+    int64_t groups[3];            /* column, row, batch */
     int64_t group_rows, group_cols;
     int64_t run; /* k's a block stays in registers */
 } panel_plan;
 
-/* Do rows `ld` floats apart fall on the same few cache sets? */
-static bool panel_aliases(int64_t ld)
+/* Do rows `ld` elements apart fall on the same few cache sets? */
+static bool panel_aliases(int64_t ld, madpo_dtype dtype)
 {
-    const int64_t rest = ld % 1024;
+    const int64_t apart = ld * (int64_t)madpo_dtype_bytes(dtype), rest = apart % 4096;
 
-    return ld >= 1024 && (rest < 16 || rest > 1008);
+    return apart >= 4096 && (rest < 64 || rest > 4032);
 }
 
 static bool panel_packs_a(const madpo__panel *panel, const madpo__product *p)
 {
     if (p->ta)
-        return p->M < panel->mr || (panel_aliases(p->lda) && p->N >= WORTH_PACK);
-    return p->M >= 4 * panel->mr && panel_aliases(p->lda) && p->N >= WORTH_ROWS;
+        return p->M < panel->mr || (panel_aliases(p->lda, MADPO_DTYPE_F32) && p->N >= WORTH_PACK);
+    return p->M >= 4 * panel->mr && panel_aliases(p->lda, MADPO_DTYPE_F32) && p->N >= WORTH_ROWS;
 }
 
 static bool panel_packs_b(const madpo__panel *panel, const madpo__product *p)
 {
-    return p->tb || p->N < 2 * panel->vw || (panel_aliases(p->ldb) && p->M >= WORTH_PACK);
+    return p->tb || p->N < 2 * panel->vw ||
+           (panel_aliases(p->ldb, p->b_dtype) && p->M >= WORTH_PACK);
 }
 
 /* K cut into equal runs; a chain can only be put down in C as it is where alpha is 1. */
@@ -105,9 +119,10 @@ static int64_t panel_run(const madpo__product *p, bool by_col)
     return p->alpha == 1 ? panel_count(K, panel_count(K, by_col ? RUN_BY_COL : RUN_BY_ROW)) : K;
 }
 
-/* Rectangles of panels: rows so that A's part stays in the second-level cache, and both ways so
- * that there are a few rectangles per compute unit. No compute units: one block each, as kernels
- * for GPUs have it. */
+/* Rectangles of panels: rows so that A's part stays in the second-level cache (where K is short, so
+ * few that a rectangle goes along C's rows: down its columns every row is another page), and both
+ * ways so that there are a few rectangles per compute unit. No compute units: one block each, as
+ * kernels for GPUs have it. */
 static void panel_cut(panel_plan *plan, const madpo__panel *panel, const madpo__product *p,
                       int64_t compute_units)
 {
@@ -116,9 +131,12 @@ static void panel_cut(panel_plan *plan, const madpo__panel *panel, const madpo__
     const double flops = 2.0 * (double)p->M * (double)p->N * (double)(p->K + 1) * (double)p->batch;
     const int64_t most = panel_clamp((int64_t)(flops / GROUP_FLOPS), 1, 8 * compute_units + 1);
     const int64_t want = panel_count(most, p->batch); /* of one batch item */
+    const double row_flops = flops / (double)(rows * p->batch);
+    const int64_t at_once =
+        p->K <= SHORT_K ? (int64_t)(SHORT_FLOPS / row_flops) : L2_BLOCK / row_bytes;
     int64_t row_groups, col_groups;
 
-    row_groups = panel_count(rows, panel_clamp(L2_BLOCK / row_bytes, 1, rows));
+    row_groups = panel_count(rows, panel_clamp(at_once, 1, rows));
     if (row_groups * cols < want)
         row_groups = panel_clamp(panel_count(want, cols), 1, rows);
     col_groups = panel_clamp(panel_count(want, row_groups), 1, cols);
@@ -129,15 +147,22 @@ static void panel_cut(panel_plan *plan, const madpo__panel *panel, const madpo__
     plan->groups[2] = p->batch;
 }
 
+/* Floats of workspace that hold n elements. */
+static int64_t panel_floats(int64_t n, madpo_dtype dtype)
+{
+    return panel_count(n * (int64_t)madpo_dtype_bytes(dtype), (int64_t)sizeof(float));
+}
+
 static panel_plan panel_make_plan(const madpo__panel *panel, const madpo__product *p,
                                   int64_t compute_units)
 {
     panel_plan plan = {.pack_a = panel_packs_a(panel, p), .pack_b = panel_packs_b(panel, p)};
 
     plan.floats_a = panel_count(p->M, panel->mr) * panel->mr * p->K;
-    plan.floats_b = madpo__panel_packed_floats(panel, p);
+    plan.elements_b = madpo__panel_packed_elements(panel, p);
     plan.items_a = p->stride_a ? p->batch : 1;
     plan.items_b = p->stride_b ? p->batch : 1;
+    plan.floats_b = panel_floats(plan.items_b * plan.elements_b, p->b_dtype);
     plan.run = compute_units ? panel_run(p, plan.pack_a || p->ta) : p->K + (p->K == 0);
     panel_cut(&plan, panel, p, compute_units);
     return plan;
@@ -157,10 +182,10 @@ int64_t madpo__panel_workspace(const madpo__panel *panel, const madpo__product *
     const bool may_b = p->tb || p->M >= WORTH_PACK;
 
     return panel_round(plan.items_a * (may_a ? plan.floats_a : panel->mr * p->K)) +
-           panel_round(plan.items_b * (may_b ? plan.floats_b : 2 * panel->vw * p->K));
+           panel_round(may_b ? plan.floats_b : plan.items_b * 2 * panel->vw * p->K);
 }
 
-int64_t madpo__panel_packed_floats(const madpo__panel *panel, const madpo__product *p)
+int64_t madpo__panel_packed_elements(const madpo__panel *panel, const madpo__product *p)
 {
     return panel_count(p->N, 2 * panel->vw) * 2 * panel->vw * p->K;
 }
@@ -180,7 +205,7 @@ typedef struct panel_source {
     bool by_row;
 } panel_source;
 
-static madpo_status panel_pack(madpo_device *dev, const madpo__panel *panel, const char *entry,
+static madpo_status panel_pack(madpo_device *dev, const char *defines, const char *entry,
                                int64_t per, madpo_tensor out, const panel_source *x, int64_t K,
                                madpo_error *err)
 {
@@ -191,7 +216,7 @@ static madpo_status panel_pack(madpo_device *dev, const madpo__panel *panel, con
     const int64_t local[3] = {1, 1, 1};
     madpo_launch l;
 
-    madpo_launch_begin(&l, dev, "matmul", entry, panel->defines);
+    madpo_launch_begin(&l, dev, "matmul", entry, defines);
     madpo_arg_tensor(&l, out);
     madpo_arg_tensor(&l, x->t);
     madpo_arg_i64(&l, x->ld);
@@ -210,7 +235,8 @@ madpo_status madpo__panel_pack(madpo_device *dev, const madpo__panel *panel,
 {
     const panel_source x = {B, p->ldb, 0, p->N, 1, p->tb};
 
-    return panel_pack(dev, panel, "matmul_pack_b", 2 * panel->vw, packed, &x, p->K, err);
+    return panel_pack(dev, madpo__panel_defines(panel, p->b_dtype), "matmul_pack_b", 2 * panel->vw,
+                      packed, &x, p->K, err);
 }
 
 static madpo_status panel_operand_a(madpo_device *dev, const madpo__panel *panel,
@@ -227,7 +253,16 @@ static madpo_status panel_operand_a(madpo_device *dev, const madpo__panel *panel
                          p->stride_a ? plan->floats_a : 0, false};
     *workspace =
         madpo_tensor_slice(*workspace, panel_round(floats), workspace->n - panel_round(floats));
-    return panel_pack(dev, panel, "matmul_pack_a", panel->mr, a->t, &x, p->K, err);
+    return panel_pack(dev, panel->defines[0], "matmul_pack_a", panel->mr, a->t, &x, p->K, err);
+}
+
+/* n elements of another type where `floats` begins, on a boundary of the workspace. */
+static madpo_tensor panel_view(madpo_tensor floats, int64_t n, madpo_dtype dtype)
+{
+    const int64_t per = (int64_t)(sizeof(float) / madpo_dtype_bytes(dtype));
+
+    assert(panel_floats(n, dtype) <= floats.n);
+    return (madpo_tensor){floats.buffer, floats.offset * per, n, dtype};
 }
 
 static madpo_status panel_operand_b(madpo_device *dev, const madpo__panel *panel,
@@ -243,9 +278,11 @@ static madpo_status panel_operand_b(madpo_device *dev, const madpo__panel *panel
     if (!packed && !plan->pack_b)
         return MADPO_OK;
     if (!packed)
-        t = madpo_tensor_slice(*workspace, 0, plan->items_b * plan->floats_b);
-    *b = (panel_operand){t, nr, p->K * nr, p->stride_b ? plan->floats_b : 0, false};
-    return packed ? MADPO_OK : panel_pack(dev, panel, "matmul_pack_b", nr, t, &x, p->K, err);
+        t = panel_view(*workspace, plan->items_b * plan->elements_b, p->b_dtype);
+    *b = (panel_operand){t, nr, p->K * nr, p->stride_b ? plan->elements_b : 0, false};
+    return packed ? MADPO_OK
+                  : panel_pack(dev, madpo__panel_defines(panel, p->b_dtype), "matmul_pack_b", nr, t,
+                               &x, p->K, err);
 }
 
 static madpo_status panel_multiply(madpo_device *dev, const madpo__panel *panel,
@@ -257,7 +294,7 @@ static madpo_status panel_multiply(madpo_device *dev, const madpo__panel *panel,
     madpo_launch l;
 
     madpo_launch_begin(&l, dev, "matmul", by_col ? "matmul_by_col" : "matmul_by_row",
-                       panel->defines);
+                       madpo__panel_defines(panel, p->b_dtype));
     madpo_arg_tensor(&l, C);
     madpo_arg_i64(&l, p->ldc);
     madpo_arg_i64(&l, p->stride_c);
@@ -267,7 +304,7 @@ static madpo_status panel_multiply(madpo_device *dev, const madpo__panel *panel,
         madpo_arg_i64(&l, a->panel);
         madpo_arg_i32(&l, a->shift);
     } else {
-        madpo_arg_i32(&l, panel_aliases(a->k));
+        madpo_arg_i32(&l, panel_aliases(a->k, MADPO_DTYPE_F32));
     }
     madpo_arg_i64(&l, a->stride);
     madpo_arg_tensor(&l, b->t);
@@ -300,7 +337,7 @@ madpo_status madpo__panel_run(madpo_device *dev, const madpo__panel *panel, cons
 
     plan.pack_b = plan.pack_b && !b_packed;
     need = (plan.pack_a ? panel_round(plan.items_a * plan.floats_a) : 0) +
-           (plan.pack_b ? panel_round(plan.items_b * plan.floats_b) : 0);
+           (plan.pack_b ? panel_round(plan.floats_b) : 0);
     if (need)
         st = madpo_workspace_get(&workspace, dev, need, err);
     if (st == MADPO_OK)

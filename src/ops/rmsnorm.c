@@ -38,29 +38,18 @@ madpo_status madpo_rmsnorm_bwd_x(madpo_device *dev, madpo_tensor dx, madpo_tenso
     return madpo_launch_rows(&l, T, err);
 }
 
-/* Row blocks of the first pass: enough to fill the device, at least 8 rows each, a function of the
- * shape and the width only, so that the order of summation never changes on one device. */
-static int64_t rmsnorm_block_rows(const madpo_device *dev, int64_t T)
-{
-    const int64_t most = madpo_device_get_work_group(dev) == 1 ? 32 : 256;
-    const int64_t rows = madpo_ops_blocks(T, most);
-
-    return rows < 8 ? 8 : rows;
-}
-
 int64_t madpo_rmsnorm_workspace(const madpo_device *dev, int64_t T, int64_t C)
 {
-    return madpo_ops_blocks(T, rmsnorm_block_rows(dev, T)) * C;
+    return madpo_ops_most_blocks(dev, T) * C;
 }
 
 madpo_status madpo_rmsnorm_bwd_gain(madpo_device *dev, madpo_tensor dgain, madpo_tensor dy,
                                     madpo_tensor x, madpo_tensor r, int64_t T, int64_t C,
                                     bool accumulate, madpo_error *err)
 {
-    const int64_t rows = rmsnorm_block_rows(dev, T);
+    const int64_t rows = madpo_ops_block_rows(dev, T);
     const int64_t B = madpo_ops_blocks(T, rows);
-    const int wg = madpo_device_get_work_group(dev);
-    const int64_t cols = wg == 1 ? 256 : wg;
+    const int64_t cols = madpo_ops_block_cols(dev);
     madpo_launch l;
     madpo_tensor part = {0};
     madpo_status st = MADPO_OK;

@@ -21,5 +21,6 @@ madpo_status madpo_rmsnorm_bwd_x(madpo_device *dev, madpo_tensor dx, madpo_tenso
 madpo_status madpo_rmsnorm_bwd_gain(madpo_device *dev, madpo_tensor dgain, madpo_tensor dy,
                                     madpo_tensor x, madpo_tensor r, int64_t T, int64_t C,
                                     bool accumulate, madpo_error *err) MADPO_MUST_CHECK;
+/* Never falls as T grows: the figure for the longest batch serves all. */
 int64_t madpo_rmsnorm_workspace(const madpo_device *dev, int64_t T, int64_t C);
 #endif

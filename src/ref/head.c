@@ -30,6 +30,26 @@ void madpo_ref_head_fwd(double *logp, double *lse, double *zmax, const double *h
     }
 }
 
+void madpo_ref_head_expect(double *expect, const double *hidden, const double *W,
+                           const int32_t *row_token, const int32_t *row_label, int64_t R, int64_t C,
+                           int64_t V)
+{
+    for (int64_t i = 0; i < R; i++) {
+        const double *x = hidden + row_token[i] * C;
+        double logp, lse, zmax;
+
+        madpo_ref_head_fwd(&logp, &lse, &zmax, hidden, W, row_token + i, row_label + i, 1, C, V);
+        for (int64_t c = 0; c < C; c++)
+            expect[i * C + c] = W[row_label[i] * C + c];
+        for (int64_t v = 0; v < V; v++) {
+            const double p = exp(dot(x, W + v * C, C) - lse);
+
+            for (int64_t c = 0; c < C; c++)
+                expect[i * C + c] -= p * W[v * C + c];
+        }
+    }
+}
+
 /* One row's share: dz_v = coef ([v = label] - p_v). */
 static void row_bwd(const madpo_ref_head_grads *g, int64_t i)
 {

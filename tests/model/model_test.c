@@ -50,6 +50,21 @@ madpo_model_config model_config(const char *arch, bool tied)
     c.bos = 1;
     c.eos = 2;
     c.pad = 0;
+    if (c.arch->site[MADPO_SITE_QKV])
+        c.K = c.H;
+    if (strcmp(arch, "gpt_neox") == 0) {
+        c.rotary = 2;               /* the other four pass through */
+        c.parallel_residual = tied; /* both kinds get their turn */
+    }
+    if (strcmp(arch, "qwen2") == 0) {
+        c.window = 5;
+        c.window_pattern = 3;
+        c.window_from = 1;
+    }
+    if (strcmp(arch, "llama") == 0 && !tied)
+        c.rope = (madpo_rope_scaling){MADPO_ROPE_LLAMA3, 8, 1, 4, 16};
+    if (strcmp(arch, "qwen3") == 0)
+        c.rope = (madpo_rope_scaling){.kind = MADPO_ROPE_LINEAR, .factor = 3};
     if (c.arch->local_global) {
         c.window = 5;
         c.window_pattern = 2;
@@ -97,7 +112,7 @@ void model_randomise(madpo_model *m, uint64_t seed)
             double z = madpo_rng_normal(&rng);
 
             if (t->n_dims == 1)
-                w[j] = (float)((add_one ? 0 : 1) + .3 * z);
+                w[j] = (float)((add_one || strstr(t->name, ".bias") ? 0 : 1) + .3 * z);
             else
                 w[j] = (float)(z / sqrt((double)t->shape[1]));
         }

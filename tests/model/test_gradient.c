@@ -15,7 +15,8 @@ enum { N_PAIRS = 4 };
 static const struct {
     const char *arch;
     bool tied;
-} models[] = {{"llama", true}, {"llama", false}, {"gemma3", true}};
+} models[] = {{"llama", true},  {"llama", false}, {"gemma3", true},   {"qwen2", true},
+              {"qwen3", false}, {"gpt2", true},   {"gpt_neox", true}, {"gpt_neox", false}};
 
 enum { N_MODELS = sizeof models / sizeof models[0] };
 

@@ -1,6 +1,7 @@
-/* A really trained model against figures of an independent implementation: models/stories260K under
- * MADPO_TEST_DATA, with its expected.json. Skips where the folder is not there. */
-#include "tests/model/model_test.h"
+/* A really trained model against figures of independent implementations: models/stories260K under
+ * MADPO_TEST_DATA, with its expected.json and with what transformers computes
+ * (tests/golden/published, parity/make_published.py). Skips where the folder is not there. */
+#include "tests/model/golden_test.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -116,11 +117,86 @@ static void test_losses(void **state)
     free(dir);
 }
 
+/* ---- transformers ---- */
+
+static json_t *theirs(void)
+{
+    char *dir = golden_path("published", "");
+    json_t *golden = golden_json(dir, "stories260K.json");
+
+    free(dir);
+    return golden;
+}
+
+static void test_transformers_logps(void **state)
+{
+    char *dir = model_dir();
+    published p = load(*state, dir);
+    json_t *golden = theirs();
+    const json_t *texts = golden_get(golden, "texts");
+    madpo_model_options limits = {
+        .max_tokens = 256, .max_rows = 256, .max_segments = 4, .max_sequences = 4};
+    madpo_packer *packer = packer_new(&limits);
+    example_list list = golden_texts(texts);
+
+    for (size_t k = 0; k < list.n; k++) {
+        const json_t *text = json_array_get(texts, k), *want = golden_get(text, "logp");
+        const madpo_batch *b = pack(packer, &list, k, k + 1);
+        float logp[256];
+        double sum = 0;
+
+        MODEL_OK(madpo_model_logps(p.m, b, logp, NULL, err));
+        assert_int_equal(b->R, json_array_size(want));
+        for (int64_t i = 0; i < b->R; i++) {
+            golden_close(logp[i], golden_at(want, (size_t)i), 1e-4, 0, "text %zu, token %d", k,
+                         (int)i + 1);
+            sum -= logp[i];
+        }
+        golden_close(sum / (double)b->R, golden_number(text, "nll"), 1e-5, 0, "text %zu", k);
+    }
+    examples_free(&list);
+    madpo_packer_free(packer);
+    json_decref(golden);
+    json_decref(p.expected);
+    madpo_model_free(p.m);
+    free(dir);
+}
+
+static void test_transformers_greedy(void **state)
+{
+    madpo_generate_options o = {.top_p = 1, .max_new = 64, .samples_per_prompt = 1};
+    char *dir = model_dir();
+    published p = load(*state, dir);
+    json_t *golden = theirs(), *cases = golden_get(golden, "greedy");
+
+    assert_true(json_array_size(cases) > 0);
+    for (size_t k = 0; k < json_array_size(cases); k++) {
+        const json_t *c = json_array_get(cases, k), *want = golden_get(c, "ids");
+        const json_t *ids = golden_get(c, "prompt");
+        int32_t prompt[64], n = (int32_t)json_array_size(ids), out[64], len;
+        const int32_t *prompts[] = {prompt};
+
+        assert_true(n > 0 && n <= 64);
+        for (int32_t i = 0; i < n; i++)
+            prompt[i] = (int32_t)golden_at(ids, (size_t)i);
+        MODEL_OK(madpo_model_generate(p.m, prompts, &n, 1, &o, out, &len, NULL, err));
+        assert_int_equal(len, json_array_size(want));
+        for (int32_t i = 0; i < len; i++)
+            assert_int_equal(out[i], (int32_t)golden_at(want, (size_t)i));
+    }
+    json_decref(golden);
+    json_decref(p.expected);
+    madpo_model_free(p.m);
+    free(dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_greedy),
         cmocka_unit_test(test_losses),
+        cmocka_unit_test(test_transformers_logps),
+        cmocka_unit_test(test_transformers_greedy),
     };
 
     char *dir = model_dir();

@@ -1,5 +1,6 @@
-/* Matrix product against its twin: every transpose, provider, edge, stride and batch; and the
- * promise that an element depends on its row, its column and K alone. */
+/* Matrix product against its twin: every transpose, provider, edge, stride, batch and storage of B;
+ * and the promises that an element depends on its row, its column and K alone, and that B in 16
+ * bits gives the bits of the widened B. */
 #include "ops/matmul.h"
 #include "ops/matmul_inside.h"
 #include "ref/matmul.h"
@@ -17,6 +18,8 @@ static const int64_t shapes[][3] = {
 #define N_SHAPES (sizeof shapes / sizeof shapes[0])
 
 static const char *const op_names[] = {"NN", "NT", "TN", "TT"};
+
+static const madpo_dtype types[] = {MADPO_DTYPE_F32, MADPO_DTYPE_BF16, MADPO_DTYPE_F16};
 
 typedef struct matmul_ctx {
     madpo_matmul_provider provider;
@@ -46,6 +49,30 @@ static void run(op_test *T, void *ctx)
         return;
     }
     OP_OK(T, madpo_matmul_with(T->dev, c->provider, &c->spec, c->C->t, c->A->t, c->B->t, &T->err));
+}
+
+/* Run again with the widened B: the same bits. */
+static void check_widened(op_test *T, matmul_ctx *c)
+{
+    const size_t bytes = (size_t)c->C->n * sizeof(uint32_t);
+    op_array *first = c->C;
+    uint32_t *got = malloc(bytes + 1);
+
+    if (c->spec.b_dtype != MADPO_DTYPE_F32) {
+        assert_non_null(got);
+        memcpy(got, first->got, bytes);
+        c->B = op_values(T, c->B->n, c->B->f);
+        c->C = op_in_place(op_values(T, first->n, first->f)); /* what it accumulates into */
+        madpo_buffer_free(c->b_packed.buffer);
+        c->b_packed = (madpo_tensor){0};
+        if (c->packed)
+            OP_OK(T, madpo_tensor_new(&c->b_packed, T->dev,
+                                      madpo_matmul_packed_elements(T->dev, &c->spec),
+                                      MADPO_DTYPE_F32, "packed", &T->err));
+        op_run(T, run, c);
+        assert_memory_equal(got, c->C->got, bytes);
+    }
+    free(got);
 }
 
 static int64_t max64(int64_t a, int64_t b)
@@ -103,28 +130,31 @@ static void check(op_test *T, matmul_ctx *c, int64_t pad, bool share_b)
     madpo_matmul_spec *s = &c->spec;
     const int64_t batch = max64(s->batch, 1);
 
-    op_case(T, "matmul %s %lldx%lldx%lld pad %lld batch %lld provider %d packed %d accumulate %d",
-            op_names[s->op], (long long)s->M, (long long)s->N, (long long)s->K, (long long)pad,
-            (long long)batch, c->provider, c->packed, s->accumulate);
+    op_case(T,
+            "matmul %s %lldx%lldx%lld %s pad %lld batch %lld provider %d packed %d accumulate %d",
+            op_names[s->op], (long long)s->M, (long long)s->N, (long long)s->K,
+            madpo_dtype_name(s->b_dtype), (long long)pad, (long long)batch, c->provider, c->packed,
+            s->accumulate);
     fill_spec(s, pad, share_b);
     c->A = op_random(T, batch * max64(s->stride_a, 1), -1, 1);
-    c->B = op_random(
+    c->B = op_random_as(
         T, share_b ? max64(s->N * s->K, s->ldb * max64(s->N, s->K)) : batch * max64(s->stride_b, 1),
-        -1, 1);
+        -1, 1, s->b_dtype);
     c->C = op_output(T, batch * s->M * s->N, s->accumulate);
     reserve(T, s);
     if (c->packed)
         OP_OK(T, madpo_tensor_new(&c->b_packed, T->dev, madpo_matmul_packed_elements(T->dev, s),
-                                  MADPO_DTYPE_F32, "packed", &T->err));
+                                  s->b_dtype, "packed", &T->err));
     op_run(T, run, c);
     reference(c);
     /* a sum of K products below 1 in magnitude, rounded K times */
     op_check(T, c->C, "C", 1e-6 + 1e-7 * (double)s->K, 2e-6);
+    check_widened(T, c);
     madpo_buffer_free(c->b_packed.buffer);
     c->b_packed = (madpo_tensor){0};
 }
 
-static void check_provider(op_test *T, madpo_matmul_provider provider, bool packed)
+static void check_type(op_test *T, madpo_matmul_provider provider, bool packed, madpo_dtype type)
 {
     for (size_t i = 0; i < N_SHAPES; i++) {
         const int64_t *d = shapes[i];
@@ -132,8 +162,8 @@ static void check_provider(op_test *T, madpo_matmul_provider provider, bool pack
         for (int op = 0; op < 4 && !op_too_large(T, d[0] * d[1] * d[2] / 16); op++) {
             matmul_ctx c = {.provider = provider, .packed = packed};
 
-            c.spec =
-                (madpo_matmul_spec){.op = (madpo_matmul_op)op, .M = d[0], .N = d[1], .K = d[2]};
+            c.spec = (madpo_matmul_spec){
+                .op = (madpo_matmul_op)op, .M = d[0], .N = d[1], .K = d[2], .b_dtype = type};
             if (d[0] * d[1] * d[2] == 0 && packed)
                 continue;
             c.spec.accumulate = (i + (size_t)op) % 2;
@@ -141,6 +171,12 @@ static void check_provider(op_test *T, madpo_matmul_provider provider, bool pack
             check(T, &c, op == 2 ? 3 : 0, false);
         }
     }
+}
+
+static void check_provider(op_test *T, madpo_matmul_provider provider, bool packed)
+{
+    for (int t = 0; t < 3; t++)
+        check_type(T, provider, packed, types[t]);
 }
 
 static void test_panel(void **state)
@@ -178,7 +214,8 @@ static void test_batch(void **state)
                                              .N = 35,
                                              .K = 9,
                                              .batch = 3,
-                                             .accumulate = op % 2};
+                                             .accumulate = op % 2,
+                                             .b_dtype = types[(op + share) % 3]};
                 check(T, &c, 2, share);
             }
         }
@@ -208,7 +245,51 @@ static void test_aliasing(void **state)
                 (madpo_matmul_spec){.op = (madpo_matmul_op)d[3], .M = d[0], .N = d[1], .K = d[2]};
             c.spec.accumulate = mode == 1;
             c.spec.alpha = mode == 2 ? -0.75f : 0.0f;
+            c.spec.b_dtype = types[mode];
             check(T, &c, 0, false);
+        }
+    }
+}
+
+typedef struct columns_ctx {
+    matmul_ctx m;
+    int64_t most;
+} columns_ctx;
+
+static void run_columns(op_test *T, void *ctx)
+{
+    const columns_ctx *c = ctx;
+    const madpo__product p = madpo__product_of(&c->m.spec);
+
+    OP_OK(T, madpo_workspace_reserve(T->dev, madpo__clblast_workspace(T->dev, &p, c->most) + 1,
+                                     &T->err));
+    OP_OK(T, madpo__clblast_run(T->dev, &p, c->m.C->t, c->m.A->t, c->m.B->t, c->most, &T->err));
+}
+
+/* CLBlast with a B of 16 bits that is widened piece by piece. */
+static void test_columns(void **state)
+{
+    op_test *T = *state;
+
+    for (int op = 0; op < 4 && !T->tiny; op++) {
+        for (int64_t most = 1; most < 1000; most += 397) {
+            columns_ctx c = {.most = most};
+
+            c.m.spec = (madpo_matmul_spec){.op = (madpo_matmul_op)op,
+                                           .M = 7,
+                                           .N = 45,
+                                           .K = 20,
+                                           .batch = 2,
+                                           .accumulate = op == 1,
+                                           .b_dtype = types[1 + op % 2]};
+            op_case(T, "matmul %s by columns of %lld", op_names[op], (long long)most);
+            fill_spec(&c.m.spec, 1, op == 2);
+            c.m.A = op_random(T, 2 * c.m.spec.stride_a, -1, 1);
+            c.m.B = op_random_as(T, 2 * 46 * 46, -1, 1, c.m.spec.b_dtype);
+            c.m.C = op_output(T, 2 * c.m.spec.stride_c, op == 1);
+            op_run(T, run_columns, &c);
+            reference(&c.m);
+            op_check(T, c.m.C, "C", 3e-6, 2e-6);
         }
     }
 }
@@ -239,12 +320,12 @@ static void check_widths(op_test *T, const madpo_matmul_spec *spec, int mode)
     for (size_t w = 0; w < 3; w++) {
         matmul_ctx r = {.spec = *spec};
 
-        op_case(T, "matmul %s %lldx%lldx%lld width %d mode %d", op_names[spec->op], (long long)M,
-                (long long)N, (long long)K, widths[w], mode);
+        op_case(T, "matmul %s %lldx%lldx%lld %s width %d mode %d", op_names[spec->op], (long long)M,
+                (long long)N, (long long)K, madpo_dtype_name(spec->b_dtype), widths[w], mode);
         madpo_rng_init(&T->rng, 7, (uint64_t)(M * 1000 + N)); /* the same numbers for every width */
         c.panel = madpo__panel_by_width(widths[w]);
         c.A = r.A = op_random(T, M * K, -1, 1);
-        c.B = r.B = op_random(T, N * K, -1, 1);
+        c.B = r.B = op_random_as(T, N * K, -1, 1, spec->b_dtype);
         c.C = r.C = op_output(T, M * N, spec->accumulate);
         OP_OK(T, madpo_workspace_reserve(T->dev, madpo__panel_workspace(c.panel, &c.product),
                                          &T->err));
@@ -284,7 +365,8 @@ static void test_widths(void **state)
                                               .N = sizes[i][1],
                                               .K = sizes[i][2],
                                               .alpha = mode == 2 ? 0.5f : 1.0f,
-                                              .accumulate = mode == 1},
+                                              .accumulate = mode == 1,
+                                              .b_dtype = types[i % 3]},
                          mode);
         }
     }
@@ -302,7 +384,7 @@ static void some_rows(op_test *T, const matmul_ctx *whole, int64_t row, int64_t 
     spec.M = m;
     OP_OK(T, madpo_tensor_new(&C, T->dev, m * N, MADPO_DTYPE_F32, "rows", &T->err));
     OP_OK(T, madpo_tensor_new(&Bp, T->dev, madpo_matmul_packed_elements(T->dev, &spec),
-                              MADPO_DTYPE_F32, "packed", &T->err));
+                              spec.b_dtype, "packed", &T->err));
     if (packed) {
         OP_OK(T, madpo_matmul_pack(T->dev, &spec, Bp, whole->B->t, &T->err));
         OP_OK(T, madpo_matmul_packed(T->dev, &spec, C, A, Bp, &T->err));
@@ -316,7 +398,7 @@ static void some_rows(op_test *T, const matmul_ctx *whole, int64_t row, int64_t 
 
 /* A row has the same bits in every product it is part of: alone, in groups of every size, packed.
  */
-static void check_row_bits(op_test *T, madpo_matmul_op op, int64_t K)
+static void check_row_bits(op_test *T, madpo_matmul_op op, int64_t K, madpo_dtype type)
 {
     static const int64_t counts[] = {1, 2, 3, 4, 7, 8, 13, 14, 15, 29, 60};
     const int64_t M = 61, N = 45;
@@ -324,11 +406,11 @@ static void check_row_bits(op_test *T, madpo_matmul_op op, int64_t K)
     float *got = malloc((size_t)(M * N) * sizeof *got);
 
     assert_non_null(got);
-    op_case(T, "matmul row bits %s K=%lld", op_names[op], (long long)K);
-    whole.spec = (madpo_matmul_spec){.op = op, .M = M, .N = N, .K = K};
+    op_case(T, "matmul row bits %s K=%lld %s", op_names[op], (long long)K, madpo_dtype_name(type));
+    whole.spec = (madpo_matmul_spec){.op = op, .M = M, .N = N, .K = K, .b_dtype = type};
     fill_spec(&whole.spec, 0, false);
     whole.A = op_random(T, M * K, -1, 1);
-    whole.B = op_random(T, N * K, -1, 1);
+    whole.B = op_random_as(T, N * K, -1, 1, type);
     whole.C = op_output(T, M * N, false);
     reserve(T, &whole.spec);
     op_run(T, run, &whole);
@@ -351,8 +433,10 @@ static void test_row_bits(void **state)
         print_message("row bits: promised by the panel provider only\n");
         return;
     }
-    check_row_bits(T, MADPO_MATMUL_NT, T->tiny ? 33 : 4500);
-    check_row_bits(T, MADPO_MATMUL_NN, T->tiny ? 16 : 1024); /* staged rows */
+    for (int t = 0; t < 3; t++) {
+        check_row_bits(T, MADPO_MATMUL_NT, T->tiny ? 33 : 4500, types[t]);
+        check_row_bits(T, MADPO_MATMUL_NN, T->tiny ? 16 : 1024, types[t]); /* staged rows */
+    }
 }
 
 typedef struct grad_ctx {
@@ -414,6 +498,18 @@ static void test_refusals(void **state)
     madpo_error_clear(&T->err);
     assert_int_equal(madpo_matmul(T->dev, &narrow, C->t, A->t, A->t, &T->err), MADPO_ERR_USAGE);
     madpo_error_clear(&T->err);
+    op_array *I = op_ints(T, 16, (const int32_t[16]){0}), *H = op_random_as(T, 16, 0, 1, types[1]);
+    assert_int_equal(madpo_matmul(T->dev, &spec, C->t, A->t, I->t, &T->err), MADPO_ERR_USAGE);
+    assert_string_equal(T->err.message,
+                        "matrix product 4 x 4 x 4: B has 16 i32 elements, 16 f32 needed");
+    madpo_error_clear(&T->err);
+    /* only B may be narrow */
+    assert_int_equal(madpo_matmul(T->dev, &spec, C->t, H->t, A->t, &T->err), MADPO_ERR_USAGE);
+    assert_string_equal(T->err.message,
+                        "matrix product 4 x 4 x 4: A has 16 bf16 elements, 16 f32 needed");
+    madpo_error_clear(&T->err);
+    assert_int_equal(madpo_matmul_pack(T->dev, &spec, H->t, A->t, &T->err), MADPO_ERR_USAGE);
+    madpo_error_clear(&T->err);
 }
 
 static const struct CMUnitTest tests[] = {
@@ -421,7 +517,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_packed),   cmocka_unit_test(test_batch),
     cmocka_unit_test(test_aliasing), cmocka_unit_test(test_widths),
     cmocka_unit_test(test_row_bits), cmocka_unit_test(test_gradient),
-    cmocka_unit_test(test_refusals),
+    cmocka_unit_test(test_refusals), cmocka_unit_test(test_columns),
 };
 
 OP_TEST_MAIN(tests)

@@ -146,13 +146,12 @@ static double loss(void *ctx)
 }
 
 /* The inverse rotation of the upstream gradient is the gradient. */
-static void test_gradient(void **state)
+static void check_gradient(op_test *T, const rope_shape *s)
 {
-    op_test *T = *state;
-    rope_gradient g = {.s = {3, 2, 8, 6}};
+    rope_gradient g = {.s = *s};
     const int64_t n = g.s.T * g.s.H * g.s.D;
 
-    op_case(T, "rope gradient");
+    op_case(T, "rope gradient D=%lld rotary=%lld", (long long)s->D, (long long)s->rotary);
     g.pos = rope_positions(T, g.s.T)->i;
     g.table = rope_angles(T, g.s.rotary)->d;
     g.x = op_doubles(T, n, -1, 1);
@@ -169,10 +168,37 @@ static void test_gradient(void **state)
     free(dx);
 }
 
+/* All dims rotary, most of them, a quarter (as GPT-NeoX), none. */
+static void test_gradient(void **state)
+{
+    static const rope_shape shapes[] = {{3, 2, 6, 6}, {3, 2, 8, 6}, {2, 3, 16, 4}, {2, 1, 5, 0}};
+
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++)
+        check_gradient(*state, &shapes[i]);
+}
+
+/* Dims beyond the rotary ones keep their bits, and the pairs lie half the rotary dims apart, not
+ * half the head: by hand for one head at position 1. */
+static void test_partial(void **state)
+{
+    op_test *T = *state;
+    const float x[7] = {1, 2, 3, 4, 5, 6, 7}, table[2 * 4] = {1, 0, 1, 0, 0.6f, 0.8f, 0, 1};
+    const double want[7] = {0.6 * 1 - 0.8 * 3, -4, 0.6 * 3 + 0.8 * 1, 2, 5, 6, 7};
+    const int32_t pos[1] = {1};
+    rope_ctx c = {.s = {1, 1, 7, 4}};
+
+    op_case(T, "rope of a part of the head");
+    c.x = op_in_place(op_values(T, 7, x));
+    c.pos = op_ints(T, 1, pos);
+    c.table = op_values(T, 8, table);
+    op_run(T, run, &c);
+    for (int64_t i = 0; i < 7; i++)
+        op_check_value(T, "x", op_got(c.x, i), want[i], i < 4 ? 5e-7 : 0, 0);
+}
+
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_shapes),
-    cmocka_unit_test(test_table),
-    cmocka_unit_test(test_bad_dims),
+    cmocka_unit_test(test_shapes),   cmocka_unit_test(test_table),
+    cmocka_unit_test(test_partial),  cmocka_unit_test(test_bad_dims),
     cmocka_unit_test(test_gradient),
 };
 OP_TEST_MAIN(tests)

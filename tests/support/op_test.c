@@ -1,13 +1,15 @@
 /* The op-test harness; see op_test.h. */
 #include "tests/support/op_test.h"
 
+#include "base/half.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Words before and after an array. The odd front puts arrays at addresses that are aligned to 4
- * bytes only, which is all that kernels may assume. */
+/* Elements before and after an array. The odd front puts arrays at addresses that are aligned to
+ * one element only, which is all that kernels may assume. */
 enum { GUARD_FRONT = 37, GUARD_BACK = 64 };
 static const uint32_t SENTINEL = 0xC5A5D00Du;
 
@@ -39,6 +41,7 @@ static void op_free_arrays(op_test *T)
         madpo_buffer_free(a->buffer);
         free(a->f);
         free(a->i);
+        free(a->h);
         free(a->d);
         free(a->got);
         free(a);
@@ -127,12 +130,14 @@ static op_array *op_array_new(op_test *T, int64_t n, madpo_dtype dtype)
     T->arrays = a;
     a->n = n;
     a->got = op_alloc(T, n, sizeof *a->got);
-    if (dtype == MADPO_DTYPE_F32) {
+    if (dtype == MADPO_DTYPE_I32) {
+        a->i = op_alloc(T, n, sizeof *a->i);
+    } else {
         a->f = op_alloc(T, n, sizeof *a->f);
         a->d = op_alloc(T, n, sizeof *a->d);
-    } else {
-        a->i = op_alloc(T, n, sizeof *a->i);
     }
+    if (madpo_dtype_bytes(dtype) == 2)
+        a->h = op_alloc(T, n, sizeof *a->h);
     OP_OK(T, madpo_tensor_new(&all, T->dev, n + GUARD_FRONT + GUARD_BACK, dtype, "test array",
                               &T->err));
     a->buffer = all.buffer;
@@ -155,6 +160,24 @@ op_array *op_random(op_test *T, int64_t n, double lo, double hi)
 
     for (int64_t i = 0; i < n; i++)
         a->d[i] = a->f[i] = (float)(lo + (hi - lo) * madpo_rng_uniform(&T->rng));
+    return a;
+}
+
+op_array *op_random_as(op_test *T, int64_t n, double lo, double hi, madpo_dtype dtype)
+{
+    op_array *a = op_array_new(T, n, dtype);
+
+    for (int64_t i = 0; i < n; i++)
+        a->f[i] = (float)(lo + (hi - lo) * madpo_rng_uniform(&T->rng));
+    if (dtype == MADPO_DTYPE_BF16) {
+        madpo_bf16_from_f32(a->h, a->f, (size_t)n);
+        madpo_f32_from_bf16(a->f, a->h, (size_t)n);
+    } else if (dtype == MADPO_DTYPE_F16) {
+        madpo_f16_from_f32(a->h, a->f, (size_t)n);
+        madpo_f32_from_f16(a->f, a->h, (size_t)n);
+    }
+    for (int64_t i = 0; i < n; i++)
+        a->d[i] = a->f[i];
     return a;
 }
 
@@ -202,21 +225,49 @@ static madpo_tensor op_whole(const op_array *a)
     return t;
 }
 
-static const void *op_initial(const op_array *a)
+/* The bits of element i as it is stored. */
+static uint32_t op_initial(const op_array *a, int64_t i)
 {
-    return a->i ? (const void *)a->i : (const void *)a->f;
+    uint32_t word;
+
+    if (a->h)
+        return a->h[i];
+    memcpy(&word, a->i ? (const void *)&a->i[i] : (const void *)&a->f[i], sizeof word);
+    return word;
+}
+
+/* Elements as the device holds them from one word each, and back. */
+static void op_narrow(uint16_t *halves, const uint32_t *words, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        halves[i] = (uint16_t)words[i];
+}
+
+static void op_widen(uint32_t *words, const uint16_t *halves, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        words[i] = halves[i];
+}
+
+static uint32_t op_sentinel(const op_array *a)
+{
+    return a->h ? SENTINEL & 0xffff : SENTINEL;
 }
 
 static void op_upload(op_test *T, const op_array *a)
 {
     const int64_t total = a->n + GUARD_FRONT + GUARD_BACK;
     uint32_t *words = op_alloc(T, total, sizeof *words);
+    uint16_t *halves = op_alloc(T, total, sizeof *halves);
 
     for (int64_t i = 0; i < total; i++)
-        words[i] = SENTINEL;
-    if (a->n)
-        memcpy(words + GUARD_FRONT, op_initial(a), (size_t)a->n * sizeof *words);
-    OP_OK(T, madpo_tensor_write(T->dev, op_whole(a), words, total, &T->err));
+        words[i] = op_sentinel(a);
+    for (int64_t i = 0; i < a->n; i++)
+        words[GUARD_FRONT + i] = op_initial(a, i);
+    op_narrow(halves, words, total);
+    OP_OK(T, madpo_tensor_write(T->dev, op_whole(a),
+                                a->h ? (const void *)halves : (const void *)words, total, &T->err));
+    free(halves);
     free(words);
 }
 
@@ -226,13 +277,12 @@ static void op_check_words(op_test *T, const op_array *a, const uint32_t *words)
 
     for (int64_t i = 0; i < total; i++) {
         const bool inside = i >= GUARD_FRONT && i < GUARD_FRONT + a->n;
-        if (!inside && words[i] != SENTINEL)
+        if (!inside && words[i] != op_sentinel(a))
             op_fail(T, "wrote outside an array of %lld: element %lld is %08x", (long long)a->n,
                     (long long)(i - GUARD_FRONT), (unsigned)words[i]);
+        if (inside && !a->written && words[i] != op_initial(a, i - GUARD_FRONT))
+            op_fail(T, "an input of %lld elements was changed", (long long)a->n);
     }
-    if (a->n && !a->written &&
-        memcmp(words + GUARD_FRONT, op_initial(a), (size_t)a->n * sizeof *words) != 0)
-        op_fail(T, "an input of %lld elements was changed", (long long)a->n);
 }
 
 /* Read `a` back and check it; the first time keep its words, the second time compare with them. */
@@ -240,8 +290,12 @@ static void op_download(op_test *T, op_array *a, bool again)
 {
     const int64_t total = a->n + GUARD_FRONT + GUARD_BACK;
     uint32_t *words = op_alloc(T, total, sizeof *words);
+    uint16_t *halves = op_alloc(T, total, sizeof *halves);
 
-    OP_OK(T, madpo_tensor_read(T->dev, op_whole(a), words, total, &T->err));
+    OP_OK(T, madpo_tensor_read(T->dev, op_whole(a), a->h ? (void *)halves : (void *)words, total,
+                               &T->err));
+    if (a->h)
+        op_widen(words, halves, total);
     op_check_words(T, a, words);
     for (int64_t i = 0; i < a->n; i++) {
         if (again && a->got[i] != words[GUARD_FRONT + i])
@@ -249,6 +303,7 @@ static void op_download(op_test *T, op_array *a, bool again)
                     (unsigned)a->got[i], (unsigned)words[GUARD_FRONT + i]);
         a->got[i] = words[GUARD_FRONT + i];
     }
+    free(halves);
     free(words);
 }
 

@@ -31,11 +31,12 @@
 typedef struct op_array {
     madpo_tensor t; /* the device tensor, for launchers */
     int64_t n;
-    float *f;             /* [n] initial values (f32 arrays); upload is from here */
-    int32_t *i;           /* [n] initial values (i32 arrays), else NULL */
-    double *d;            /* [n] initial values in double (f32 arrays): the twin works on these */
-    uint32_t *got;        /* [n] words read back by op_run */
-    bool written;         /* an output; other arrays must come back unchanged */
+    float *f;      /* [n] initial values (f32 arrays); upload is from here */
+    int32_t *i;    /* [n] initial values (i32 arrays), else NULL */
+    uint16_t *h;   /* [n] initial values (bf16 and f16 arrays; ->f has them too), else NULL */
+    double *d;     /* [n] initial values in double (f32 arrays): the twin works on these */
+    uint32_t *got; /* [n] elements' bits read back by op_run */
+    bool written;  /* an output; other arrays must come back unchanged */
     madpo_buffer *buffer; /* owned: sentinels, the array, sentinels */
     struct op_array *next;
 } op_array;
@@ -72,6 +73,9 @@ bool op_too_long(op_test *T, int64_t steps);
 
 /* Arrays of the current case, owned by it. Uniform in [lo,hi), rounded to f32. */
 op_array *op_random(op_test *T, int64_t n, double lo, double hi);
+/* The same stored as `dtype` (f32, bf16 or f16) and rounded to it: ->f and ->d hold what it stands
+ * for. An input. */
+op_array *op_random_as(op_test *T, int64_t n, double lo, double hi, madpo_dtype dtype);
 /* Copies of given values; `values` may be NULL for n = 0. */
 op_array *op_values(op_test *T, int64_t n, const float *values);
 op_array *op_ints(op_test *T, int64_t n, const int32_t *values);

@@ -1,47 +1,65 @@
-"""Compare saved models with Hugging Face transformers: logits_parity.py DIR
+"""Compare what we saved with Hugging Face transformers and PEFT: logits_parity.py DIR
 
-Every folder of DIR holds config.json and model.safetensors as we save them, and ours.json with token ids and the
-log-probs (of all tokens but the first) or the reward that we compute. Exit status 1 if any differs by more than
-fp32 rounding explains. Needs torch and transformers.
+Every folder of DIR holds a model as we save it, perhaps adapters, and ours.json: token ids, and checks that name
+the folder of the base, the adapters on it ("one,two": all active) and the log-probs (of all tokens but the first)
+or the reward that we compute. Exit status 1 if any differs by more than fp32 rounding explains.
 """
 import json
 import os
 import sys
+import warnings
 
 import torch
-import transformers
+from peft import PeftModel
+from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
+from transformers.utils import logging
+
+from common import rounded, run, token_logps
 
 TOLERANCE = 5e-5
 
 
-def theirs(folder, ours):
-    ids = torch.tensor([ours["ids"]])
-    cls = transformers.AutoModelForCausalLM if "logps" in ours else (
-        transformers.AutoModelForSequenceClassification)
-    model, info = cls.from_pretrained(folder, torch_dtype=torch.float32, attn_implementation="eager",
-                                      output_loading_info=True)
+def load(folder, check):
+    cls = AutoModelForCausalLM if "logps" in check else AutoModelForSequenceClassification
+    model, info = cls.from_pretrained(os.path.join(folder, check["base"]), dtype=torch.float32,
+                                      attn_implementation="eager", output_loading_info=True)
     assert not any(info.values()), info  # no tensor missing, left over or of another shape
+    names = [name for name in check["adapters"].split(",") if name]
+    for i, name in enumerate(names):
+        if i == 0:
+            model = PeftModel.from_pretrained(model, os.path.join(folder, name), adapter_name=name)
+        else:
+            model.load_adapter(os.path.join(folder, name), name)
+    if names:
+        model.base_model.set_adapter(names)
+    return model.double().eval()
+
+
+def difference(folder, ids, check):
     with torch.no_grad():
-        logits = model.eval()(input_ids=ids).logits
-    if "reward" in ours:
-        return logits[0].tolist()
-    logp = torch.log_softmax(logits[0, :-1].double(), -1)
-    return logp.gather(1, ids[0, 1:, None])[:, 0].tolist()
+        model = load(folder, check)
+        want = token_logps(model, ids).tolist() if "logps" in check else rounded(run(model, ids), 17)
+    got = check.get("logps") or check["reward"]
+    return max(abs(a - b) for a, b in zip(got, want)) if len(got) == len(want) else float("inf")
 
 
 def main(root):
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    warnings.simplefilter("ignore", FutureWarning)
     bad = 0
     for name in sorted(os.listdir(root)):
         folder = os.path.join(root, name)
-        with open(os.path.join(folder, "ours.json")) as f:
+        with open(os.path.join(folder, "ours.json"), encoding="utf-8") as f:
             ours = json.load(f)
-        want = theirs(folder, ours)
-        got = ours.get("logps") or ours["reward"]
-        worst = max(abs(a - b) for a, b in zip(got, want)) if len(got) == len(want) else float("inf")
-        ok = worst <= TOLERANCE
-        print(f"{name}: {len(got)} values, largest difference {worst:.2e} {'ok' if ok else 'BAD'}")
-        bad += not ok
+        for check in ours["checks"]:
+            worst = difference(folder, ours["ids"], check)
+            ok = worst <= TOLERANCE
+            bad += not ok
+            what = " ".join(w for w in (name, check["base"].strip("."), check["adapters"]) if w)
+            print(f"{what}: largest difference {worst:.2e} {'ok' if ok else 'BAD'}")
     return 1 if bad else 0
 
 
-sys.exit(main(sys.argv[1]))
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
