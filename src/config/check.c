@@ -140,8 +140,10 @@ static madpo_status check_lengths(const madpo_options *o, madpo_error *err)
     return MADPO_OK;
 }
 
-static madpo_status check_model(const madpo_options *o, madpo_error *err)
+/* Sizes of a model with random weights; those of model.path come from its own config.json. */
+static madpo_status check_sizes(const madpo_options *o, madpo_error *err)
 {
+    bool rotary = strcmp(o->model.arch, "gpt2") != 0;
     long long hidden = o->model.hidden, heads = o->model.heads, kv_heads = o->model.kv_heads;
     long long head_dim = o->model.head_dim;
 
@@ -155,7 +157,7 @@ static madpo_status check_model(const madpo_options *o, madpo_error *err)
             "model.hidden = %lld must be a multiple of model.heads = %lld, or set "
             "model.head_dim",
             hidden, heads);
-    if ((head_dim ? head_dim : hidden / heads) % 2 != 0)
+    if (rotary && (head_dim ? head_dim : hidden / heads) % 2 != 0)
         return madpo_error_set(
             err, MADPO_ERR_CONFIG,
             "the width of a head (model.head_dim, or model.hidden / model.heads) is "
@@ -166,6 +168,56 @@ static madpo_status check_model(const madpo_options *o, madpo_error *err)
                                "model.window_pattern = %lld needs model.window > 0",
                                (long long)o->model.window_pattern);
     return MADPO_OK;
+}
+
+static bool check_trains(const madpo_options *o)
+{
+    return madpo_options_has_stage(o, "sft") || madpo_options_has_stage(o, "reward") ||
+           madpo_options_has_stage(o, "policy");
+}
+
+static madpo_status check_adapters(const madpo_options *o, madpo_error *err)
+{
+    long long rank = o->lora.rank;
+    const char *storage = o->model.storage;
+    bool half = strcmp(storage, "bf16") == 0 || strcmp(storage, "f16") == 0;
+
+    if (rank > 0 && !o->model.path[0])
+        return madpo_error_set(err, MADPO_ERR_CONFIG,
+                               "lora.rank = %lld needs model.path: adapters are trained on a model "
+                               "that is there; or set lora.rank = 0",
+                               rank);
+    if (o->model.adapter[0] && rank == 0)
+        return madpo_error_set(err, MADPO_ERR_CONFIG,
+                               "model.adapter needs lora.rank > 0: it stays an adapter; to train "
+                               "the whole model, fold "
+                               "it into a copy of model.path first");
+    if (half && rank == 0 && check_trains(o))
+        return madpo_error_set(
+            err, MADPO_ERR_CONFIG,
+            "model.storage = \"%s\" needs lora.rank > 0: weights that are trained "
+            "are kept in f32",
+            storage);
+    return MADPO_OK;
+}
+
+static madpo_status check_model(const madpo_options *o, madpo_error *err)
+{
+    const char *init = o->reward.init;
+    madpo_status st = check_adapters(o, err);
+
+    if (st != MADPO_OK)
+        return st;
+    if (strcmp(init, "base") == 0 && !o->model.path[0])
+        return madpo_error_set(err, MADPO_ERR_CONFIG,
+                               "reward.init = \"base\" needs model.path; \"sft\" and \"random\" do "
+                               "without");
+    if (strcmp(init, "random") == 0 && o->lora.rank > 0)
+        return madpo_error_set(
+            err, MADPO_ERR_CONFIG,
+            "reward.init = \"random\" needs lora.rank = 0: an adapter is of no use "
+            "on random weights; take \"sft\" or \"base\"");
+    return o->model.path[0] ? MADPO_OK : check_sizes(o, err);
 }
 
 madpo_status madpo_config_check(const madpo_config *config, madpo_error *err)

@@ -55,6 +55,30 @@ static void help_row_print(help_row *row, const madpo__key *key)
         madpo_strbuf_printf(&row->range, " (%s)", key->unit);
 }
 
+/* The meaning, indented, in lines of at most 100 columns, with a full stop. */
+static void help_meaning(madpo_strbuf *text, const char *help)
+{
+    enum { INDENT = 4, COLUMNS = 100 };
+    size_t column = 0;
+
+    for (const char *word = help; *word;) {
+        size_t n = strcspn(word, " ");
+        const char *stop = word[n] ? "" : ".";
+
+        if (column > 0 && column + 1 + n + strlen(stop) > COLUMNS) {
+            madpo_strbuf_append(text, "\n");
+            column = 0;
+        }
+        madpo_strbuf_append_repeat(text, ' ', column > 0 ? 1 : INDENT);
+        column += column > 0 ? 1 : INDENT;
+        madpo_strbuf_printf(text, "%.*s%s", (int)n, word, stop);
+        column += n;
+        word += n;
+        word += strspn(word, " ");
+    }
+    madpo_strbuf_append(text, "\n");
+}
+
 static madpo_status help_text(const char *prefix, char **out, madpo_error *err)
 {
     help_row *rows = calloc(madpo__n_keys, sizeof *rows);
@@ -80,7 +104,8 @@ static madpo_status help_text(const char *prefix, char **out, madpo_error *err)
             continue;
         help_column(&text, madpo__keys[i].name, name_width);
         help_column(&text, rows[i].initial.s, initial_width);
-        madpo_strbuf_printf(&text, "%s\n    %s.\n", rows[i].range.s, madpo__keys[i].help);
+        madpo_strbuf_printf(&text, "%s\n", rows[i].range.s);
+        help_meaning(&text, madpo__keys[i].help);
     }
     for (size_t i = 0; i < madpo__n_keys; i++) {
         madpo_strbuf_dispose(&rows[i].range);

@@ -55,13 +55,24 @@ typedef struct madpo_options {
         int64_t train_reviews; /* texts to train on, 0 = all */
     } tokenizer;
     struct {
-        char *arch; /* "llama" | "gemma3" */
+        char *path;    /* Hugging Face directory to start from, "" = random weights */
+        char *adapter; /* PEFT folder on top of it, "" = none */
+        char *storage; /* "auto" | "f32" | "bf16" | "f16": matrices in device memory */
+        char *arch;    /* "llama" | "gemma3" | "qwen2" | "qwen3" | "gpt2" | "gpt_neox" */
         int64_t hidden, layers, heads, kv_heads, head_dim,
             ffn; /* head_dim 0 = hidden/heads, ffn 0 = from hidden */
         int64_t window, window_pattern;
         double rope_theta, rope_theta_local, norm_eps;
         bool tied;
+        bool recompute; /* activations again in the backward pass instead of keeping them */
     } model;
+    struct {
+        int64_t rank; /* 0 = train the whole model */
+        double alpha; /* scale alpha / rank, or alpha / sqrt(rank) */
+        bool rslora;
+        double dropout;
+        char *targets; /* names | "all-linear" | "" | regular expression */
+    } lora;
     struct {
         int64_t tokens; /* token budget of a micro-batch */
     } batch;
@@ -83,7 +94,7 @@ typedef struct madpo_options {
     } scorer;
     struct {
         madpo_stage_options o;
-        char *init;    /* "sft" | "random": where the backbone starts */
+        char *init;    /* "sft" | "base" | "random": where the backbone starts */
         double center; /* centring coefficient */
     } reward;
     struct {

@@ -123,14 +123,28 @@ const madpo__key madpo__keys[] = {
     BOOL("data.skip_bad_lines", data.skip_bad_lines, false,
          "Pass over damaged lines of the data file and count them instead of stopping"),
 
-    STRING("tokenizer.path", tokenizer.path, "", "file",
-           "A tokenizer.json to use; empty = train one on the reviews or pairs"),
+    STRING(
+        "tokenizer.path", tokenizer.path, "", "file",
+        "A tokenizer.json to use; empty = that of model.path, or else one trained on the reviews "
+        "or pairs"),
     INT("tokenizer.vocab", tokenizer.vocab, 2048, 259, 10000000, "tokens",
         "Size of a trained vocabulary; 256 bytes and 3 special tokens are always in it"),
     INT("tokenizer.train_reviews", tokenizer.train_reviews, 0, 0, NO_END, "texts",
         "Texts to train the tokenizer on; 0 = all of the training part"),
 
-    CHOICE("model.arch", model.arch, "llama", "llama, gemma3", "Architecture"),
+    STRING("model.path", model.path, "", "folder",
+           "Hugging Face model to start from (config.json, model.safetensors or shards, "
+           "tokenizer.json); empty = random weights of the sizes below, which are not looked at "
+           "with a model"),
+    STRING("model.adapter", model.adapter, "", "folder",
+           "PEFT LoRA adapter to put on model.path: frozen, and part of the model that every stage "
+           "starts from and of every result; needs lora.rank"),
+    CHOICE(
+        "model.storage", model.storage, "auto", "auto, f32, bf16, f16",
+        "How matrices that are not trained lie in device memory (arithmetic is f32); auto = as in "
+        "the model's files"),
+    CHOICE("model.arch", model.arch, "llama", "llama, gemma3, qwen2, qwen3, gpt2, gpt_neox",
+           "Architecture of a model with random weights"),
     INT("model.hidden", model.hidden, 128, 8, 65536, "numbers", "Width of the residual stream"),
     INT("model.layers", model.layers, 4, 1, 1000, "layers", "Decoder layers"),
     INT("model.heads", model.heads, 4, 1, 1024, "heads", "Query heads"),
@@ -151,6 +165,22 @@ const madpo__key madpo__keys[] = {
     REAL("model.norm_eps", model.norm_eps, 1e-5, 0, 0.1, MADPO__OPEN_LOW, "",
          "Added to the mean square in RMSNorm"),
     BOOL("model.tied", model.tied, true, "Use the embedding matrix as the output head, too"),
+    BOOL("model.recompute", model.recompute, false,
+         "Keep only each layer's input while training and compute the rest again in the backward "
+         "pass: much less memory for a third more work, and the same result"),
+
+    INT("lora.rank", lora.rank, 0, 0, 65536, "numbers",
+        "Train low-rank adapters of this rank on a frozen model.path, one for each training stage; "
+        "results are PEFT folders; 0 = train the whole model"),
+    REAL("lora.alpha", lora.alpha, 32, 0, 1e6, MADPO__OPEN_LOW, "",
+         "Scale of an adapter: what it adds is multiplied by lora.alpha / lora.rank"),
+    BOOL("lora.rslora", lora.rslora, false,
+         "Multiply by lora.alpha / sqrt(lora.rank) instead (rank-stabilised LoRA)"),
+    REAL("lora.dropout", lora.dropout, 0, 0, 1, MADPO__OPEN_HIGH, "probability",
+         "Share of an adapter's inputs set to 0 while it is trained"),
+    STRING("lora.targets", lora.targets, "", "modules",
+           "What gets an adapter: names such as q_proj,k_proj,v_proj,o_proj, all-linear, or a "
+           "regular expression of whole module paths; empty = PEFT's choice for the architecture"),
 
     INT("batch.tokens", batch.tokens, 4096, 8, 100000000, "tokens",
         "Tokens of a micro-batch: decides the memory needed, not the result"),
@@ -176,8 +206,10 @@ const madpo__key madpo__keys[] = {
          "Share of the labelled reviews the scorer is tested on"),
 
     STAGE(reward, 3e-4, 3, 32, 3, "pairs"),
-    CHOICE("reward.init", reward.init, "sft", "sft, random",
-           "Where the reward model's backbone starts"),
+    CHOICE(
+        "reward.init", reward.init, "sft", "sft, base, random",
+        "Where the reward model's backbone starts: at what the sft stage made, at model.path as it "
+        "is, or at random weights"),
     REAL("reward.center", reward.center, 0, 0, 1000, MADPO__CLOSED, "",
          "Weight of (r_chosen + r_rejected)^2, which keeps the rewards near 0"),
 

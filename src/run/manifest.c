@@ -22,7 +22,7 @@ typedef struct manifest_line {
 
 static const manifest_line manifest_lines[] = {
     {"objective", offsetof(madpo_run_manifest, objective), "policy.", true},
-    {"model", offsetof(madpo_run_manifest, model), "model.,tokenizer.", true},
+    {"model", offsetof(madpo_run_manifest, model), "model.,lora.,tokenizer.", true},
     {"data", offsetof(madpo_run_manifest, data), "data.,generate.,tokenizer.", true},
     {"stages", offsetof(madpo_run_manifest, stages), "", false},
     {"device", offsetof(madpo_run_manifest, device), "", false},

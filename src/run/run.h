@@ -13,7 +13,7 @@
  *   reference.jsonl  reference log-probs
  *   samples.jsonl  evaluation samples
  *   scorer.bin     tokenizer/     log.txt
- *   models/sft, models/reward, models/policy     Hugging Face directories
+ *   models/sft, models/reward, models/policy     Hugging Face directories, or PEFT adapters
  *   checkpoints/<stage>-step-N/   weights + optimiser + state.json + checksums.json, renamed into
  *                  place
  *   run.lock       locked (flock) and holding the process id while a process writes the run
@@ -37,7 +37,7 @@ typedef struct madpo_run_manifest {
     const char *device, *driver, *stages;
     int64_t seed;
     const char *objective; /* policy objective with its parameters, one line */
-    const char *model;     /* architecture and sizes, one line */
+    const char *model;     /* architecture and sizes, or digest of the base, one line */
     const char *data;      /* source and digest, one line */
     const char *config;    /* resolved configuration text, written to config.cfg */
 } madpo_run_manifest;

@@ -54,17 +54,24 @@ typedef struct loop_pass {
     madpo_loop *loop;
     double scale; /* 0 = forward only */
     double *rows; /* of the first example */
+    uint64_t n;   /* micro-batches so far */
 } loop_pass;
+
+enum { COUNTER_BITS = 20 }; /* micro-batches of a step that have counters of their own */
 
 static madpo_status loop_micro_batch(void *user, const madpo_batch *batch, size_t first,
                                      madpo_error *err)
 {
     loop_pass *pass = user;
-    const madpo_loop_task *task = pass->loop->set->task;
+    madpo_loop *loop = pass->loop;
+    const madpo_loop_task *task = loop->set->task;
+    bool train = pass->scale > 0.0;
 
-    if (pass->scale > 0.0)
-        pass->loop->state.n_tokens += batch->T;
-    return task->run(task->user, pass->loop->set->model, batch, pass->scale,
+    if (train)
+        loop->state.n_tokens += batch->T;
+    madpo_model_set_pass(loop->model, train, loop->dropout,
+                         ((uint64_t)loop->state.step << COUNTER_BITS) + pass->n++);
+    return task->run(task->user, loop->model, batch, pass->scale,
                      pass->rows + first * task->n_columns, err);
 }
 
@@ -78,7 +85,7 @@ static madpo_status loop_accumulate(madpo_loop *loop, const int64_t *index, size
     for (size_t i = 0; i < n; i++)
         units += loop->set->task->units(&loop->set->train->v[index[i]]);
     pass.scale = 1.0 / (double)(units > 0 ? units : 1);
-    st = madpo_model_zero_grads(loop->set->model, err);
+    st = madpo_model_zero_grads(loop->model, err);
     if (st != MADPO_OK)
         return st;
     return madpo_batches_each(&loop->batches, loop->set->train, index, n, loop_micro_batch, &pass,
@@ -262,7 +269,7 @@ static void loop_show(const madpo_loop *loop, size_t n_before)
 static madpo_status loop_keep_best(madpo_loop *loop, madpo_error *err)
 {
     madpo_loop_state *s = &loop->state;
-    madpo_tensor weights = madpo_model_weights(loop->set->model);
+    madpo_tensor weights = madpo_model_weights(loop->model);
 
     if (!(s->eval_loss < s->best_loss)) { /* NaN is no improvement */
         s->n_stale++;
@@ -271,8 +278,8 @@ static madpo_status loop_keep_best(madpo_loop *loop, madpo_error *err)
     s->best_loss = s->eval_loss;
     s->best_step = s->step;
     s->n_stale = 0;
-    return madpo_tensor_read(madpo_model_get_device(loop->set->model), weights, loop->best,
-                             weights.n, err);
+    return madpo_tensor_read(madpo_model_get_device(loop->model), weights, loop->best, weights.n,
+                             err);
 }
 
 static madpo_status loop_evaluate(madpo_loop *loop, madpo_error *err)
@@ -391,7 +398,7 @@ static madpo_status loop_new_buffers(madpo_loop *loop, madpo_error *err)
     loop->held_out_order = malloc((n_eval + 1) * sizeof *loop->held_out_order);
     loop->eval_rows = calloc((n_eval + 1) * n_columns, sizeof *loop->eval_rows);
     if (keeps_best)
-        loop->best = malloc((size_t)madpo_model_weights(set->model).n * sizeof *loop->best);
+        loop->best = malloc((size_t)madpo_model_weights(loop->model).n * sizeof *loop->best);
     if (!loop->order || !loop->rows || !loop->held_out_order || !loop->eval_rows ||
         (keeps_best && !loop->best))
         return madpo_error_set(err, MADPO_ERR_NOMEM, "%s: out of host memory", loop->stage);
@@ -409,9 +416,16 @@ static madpo_status loop_init(madpo_loop *loop, const madpo_loop_setup *set, mad
                                          .weight_decay = o->weight_decay,
                                          .clip = o->clip};
     size_t n = set->train->n, n_eval = set->held_out->n;
+    char dropout[64];
     madpo_status st;
 
-    *loop = (madpo_loop){.set = set, .stage = set->task->stage, .epoch = -1, .saved_step = -1};
+    *loop = (madpo_loop){.set = set,
+                         .stage = set->task->stage,
+                         .model = set->net->model,
+                         .epoch = -1,
+                         .saved_step = -1};
+    snprintf(dropout, sizeof dropout, "dropout %s", loop->stage);
+    loop->dropout = madpo_stage_seed(set->ctx, dropout);
     loop->state = (madpo_loop_state){.best_step = -1, .best_loss = INFINITY, .eval_loss = NAN};
     if (n == 0)
         return madpo_error_set(err, MADPO_ERR_DATA,
@@ -428,7 +442,7 @@ static madpo_status loop_init(madpo_loop *loop, const madpo_loop_setup *set, mad
         st = madpo_batches_init(&loop->batches, &set->limits,
                                 loop->batch > n_eval ? loop->batch : n_eval, err);
     if (st == MADPO_OK)
-        st = madpo_optimiser_new(&loop->optimiser, set->model, &optimiser, err);
+        st = madpo_optimiser_new(&loop->optimiser, loop->model, &optimiser, err);
     if (st == MADPO_OK)
         st = madpo__loop_restore(loop, err);
     return st;
@@ -465,7 +479,7 @@ static madpo_status loop_turn(madpo_loop *loop, madpo_error *err)
 
 static madpo_status loop_take_best(madpo_loop *loop, madpo_error *err)
 {
-    madpo_model *model = loop->set->model;
+    madpo_model *model = loop->model;
     madpo_tensor weights = madpo_model_weights(model);
     madpo_status st;
 
@@ -487,6 +501,7 @@ static madpo_status loop_finish(madpo_loop *loop, madpo_loop_result *result, mad
 
     if (st != MADPO_OK)
         return st;
+    madpo_model_set_pass(loop->model, false, 0, 0);
     result->steps = s->step;
     result->updates = s->updates;
     result->best_step = best ? s->best_step : -1;

@@ -11,10 +11,13 @@
  * best weights so far and the rows not yet reported are all there is, and a resumed run ends with
  * the same bits as an undisturbed one.
  *
+ * Every micro-batch of training has a counter of its own, step * 2^20 + its number in the step,
+ * from which its dropout masks follow; evaluation drops nothing.
+ *
  * A step whose gradient norm or loss is not finite is skipped and told by a "warning" event; after
  * run.max_bad_steps of them in a row the stage fails.
  */
-#include "train/stage.h"
+#include "train/stage_model.h"
 
 /* What a task computes. Every example of a micro-batch gives one row of `n_columns` doubles, of
  * which the loop knows the first two: the example's loss (a sum over its units) and its units; the
@@ -42,7 +45,7 @@ typedef struct madpo_loop_setup {
     madpo_stage_context *ctx;
     const madpo_stage_options *options;
     const madpo_loop_task *task;
-    madpo_model *model;             /* with the weights to start from */
+    const madpo_stage_model *net;   /* with the weights to start from */
     const madpo_examples *train;    /* not empty */
     const madpo_examples *held_out; /* may be empty: then no evaluation, no early stopping */
     madpo_batch_limits limits;      /* what the model was planned for */

@@ -22,6 +22,8 @@ typedef struct madpo_loop_state {
 typedef struct madpo_loop {
     const madpo_loop_setup *set;
     const char *stage;
+    madpo_model *model; /* set->net's */
+    uint64_t dropout;   /* seed */
     madpo_schedule schedule;
     madpo_optimiser *optimiser;
     madpo_batches batches;

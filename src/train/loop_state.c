@@ -1,6 +1,7 @@
 /* Checkpoints of the step loop: checkpoints/<stage>-step-N/ holds
  *
- *   config.json, model.safetensors   the weights, as madpo_model_save writes them
+ *   config.json, model.safetensors   the weights: a whole model, or, where an adapter is trained,
+ *                                    adapter_config.json and adapter_model.safetensors
  *   optimiser.safetensors            moments m, v
  *   best.safetensors                 best weights so far (early stopping only, once there are any)
  *   state.json                       counters, losses with 17 digits, rows not yet reported
@@ -96,12 +97,12 @@ typedef madpo_status (*checkpoint_part)(madpo_loop *loop, const char *dir, madpo
 
 static madpo_status save_weights(madpo_loop *loop, const char *dir, madpo_error *err)
 {
-    return madpo_model_save(loop->set->model, dir, err);
+    return madpo_stage_save_trained(loop->set->ctx, loop->set->net, dir, err);
 }
 
 static madpo_status load_weights(madpo_loop *loop, const char *dir, madpo_error *err)
 {
-    return madpo_model_load(loop->set->model, dir, 0, err);
+    return madpo_stage_load_trained(loop->set->net, dir, err);
 }
 
 static madpo_status save_moments(madpo_loop *loop, const char *dir, madpo_error *err)
@@ -128,7 +129,7 @@ static madpo_status load_moments(madpo_loop *loop, const char *dir, madpo_error 
 
 static madpo_status save_best(madpo_loop *loop, const char *dir, madpo_error *err)
 {
-    int64_t n = madpo_model_weights(loop->set->model).n;
+    int64_t n = madpo_model_weights(loop->model).n;
     madpo_safetensor tensor = {.name = "best",
                                .dtype = "F32",
                                .n_dims = 1,
@@ -149,7 +150,7 @@ static madpo_status save_best(madpo_loop *loop, const char *dir, madpo_error *er
 
 static madpo_status load_best(madpo_loop *loop, const char *dir, madpo_error *err)
 {
-    uint64_t bytes = (uint64_t)madpo_model_weights(loop->set->model).n * sizeof *loop->best;
+    uint64_t bytes = (uint64_t)madpo_model_weights(loop->model).n * sizeof *loop->best;
     madpo_safetensors *file = NULL;
     const madpo_safetensor *found;
     char *path;

@@ -1,4 +1,5 @@
-/* Preparation: tokenizer and ground-truth scorer from the training part of the data, once per run.
+/* Preparation: tokenizer (unless one is given) and ground-truth scorer from the training part of
+ * the data, once per run.
  *
  *   tokenizer/      tokenizer.json …     scorer.bin   ground-truth scorer (reviews only)
  *   pairs.jsonl     given pairs with their split (source pairs only)
@@ -63,12 +64,33 @@ static madpo_status train_tokenizer(madpo_source *source, madpo_stage_context *c
     return st;
 }
 
-static madpo_status make_tokenizer(madpo_source *source, madpo_stage_context *ctx, madpo_error *err)
+/* The tokenizer asked for, that of the model the run starts from, or one of its own. */
+static madpo_status choose_tokenizer(madpo_source *source, madpo_stage_context *ctx,
+                                     madpo_error *err)
 {
     const char *path = ctx->options->tokenizer.path;
+    char *of_base = NULL;
+    madpo_status st;
+
+    if (*path)
+        return madpo_tokenizer_load(&source->tok, path, err);
+    if (!ctx->base->dir)
+        return train_tokenizer(source, ctx, err);
+    st = madpo_path_join(&of_base, ctx->base->dir, "tokenizer.json", err);
+    if (st == MADPO_OK && !madpo_file_exists(of_base))
+        st = madpo_error_set(err, MADPO_ERR_CONFIG,
+                             "%s is not there: name the model's tokenizer.json with tokenizer.path",
+                             of_base);
+    if (st == MADPO_OK)
+        st = madpo_tokenizer_load(&source->tok, of_base, err);
+    free(of_base);
+    return st;
+}
+
+static madpo_status make_tokenizer(madpo_source *source, madpo_stage_context *ctx, madpo_error *err)
+{
     char *dir;
-    madpo_status st =
-        *path ? madpo_tokenizer_load(&source->tok, path, err) : train_tokenizer(source, ctx, err);
+    madpo_status st = choose_tokenizer(source, ctx, err);
 
     if (st != MADPO_OK)
         return st;

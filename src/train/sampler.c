@@ -165,16 +165,17 @@ madpo_status madpo_sampler_init(madpo_sampler *sampler, madpo_stage_context *ctx
                                 const madpo_sampler_options *options, madpo_error *err)
 {
     size_t slots = options->chunk * (size_t)options->samples;
-    madpo_batch_limits prefill = {.max_tokens = (int64_t)options->chunk * options->prompt_len,
-                                  .max_rows = (int64_t)slots,
-                                  .max_segments = (int64_t)slots,
-                                  .max_sequences = (int64_t)slots};
-    madpo_model_options model = madpo_stage_model_options(&prefill, false, false);
+    int64_t tokens = (int64_t)options->chunk * options->prompt_len;
+    madpo_stage_model_setup model = {
+        .stage = options->stage,
+        .from = options->from,
+        .limits = {.max_tokens = tokens > (int64_t)slots ? tokens : (int64_t)slots,
+                   .max_rows = (int64_t)slots,
+                   .max_segments = (int64_t)slots,
+                   .max_sequences = (int64_t)slots},
+        .gen_slots = (int64_t)slots,
+        .gen_len = options->prompt_len + options->max_new};
 
-    if (model.max_tokens < (int64_t)slots)
-        model.max_tokens = (int64_t)slots;
-    model.gen_slots = (int64_t)slots;
-    model.gen_len = options->prompt_len + options->max_new;
     *sampler = (madpo_sampler){.ctx = ctx, .options = *options};
     sampler->prompt = malloc(options->chunk * sizeof *sampler->prompt);
     sampler->n_prompt = malloc(options->chunk * sizeof *sampler->n_prompt);
@@ -182,12 +183,12 @@ madpo_status madpo_sampler_init(madpo_sampler *sampler, madpo_stage_context *ctx
     sampler->out_len = malloc(slots * sizeof *sampler->out_len);
     if (!sampler->prompt || !sampler->n_prompt || !sampler->out || !sampler->out_len)
         return madpo_error_set(err, MADPO_ERR_NOMEM, "%s: out of host memory", options->stage);
-    return madpo_stage_new_model(&sampler->model, ctx, options->stage, &model, err);
+    return madpo_stage_open(&sampler->net, ctx, &model, err);
 }
 
 void madpo_sampler_dispose(madpo_sampler *sampler)
 {
-    madpo_model_free(sampler->model);
+    madpo_stage_model_dispose(&sampler->net);
     free(sampler->prompt);
     free(sampler->n_prompt);
     free(sampler->out);
@@ -240,7 +241,7 @@ madpo_status madpo_sampler_draw(madpo_sampler *sampler, const madpo_prompt *prom
         sampler->n_prompt[i] = prompts[i].n;
     }
     memset(texts, 0, n_samples * sizeof *texts);
-    st = madpo_model_generate(sampler->model, sampler->prompt, sampler->n_prompt, n, &options,
+    st = madpo_model_generate(sampler->net.model, sampler->prompt, sampler->n_prompt, n, &options,
                               sampler->out, sampler->out_len, NULL, err);
     for (size_t s = 0; s < n_samples && st == MADPO_OK; s++)
         st = sampler_text(&texts[s], sampler, s, err);

@@ -2,7 +2,7 @@
 #define MADPO_TRAIN_SAMPLER_H
 /* Prompts, and texts sampled from a model for them: what the stages generate and evaluate share.
  * Inside src/train only. */
-#include "train/stage.h"
+#include "train/stage_model.h"
 
 typedef struct madpo_prompt {
     int32_t
@@ -30,6 +30,7 @@ madpo_status madpo_prompts_add_pairs(madpo_prompts *prompts, const madpo_stage_c
 
 typedef struct madpo_sampler_options {
     const char *stage;
+    madpo_stage_from from; /* the model to sample from */
     double temperature, top_p;
     int64_t top_k;
     uint64_t seed;
@@ -42,13 +43,12 @@ typedef struct madpo_sampler_options {
 typedef struct madpo_sampler {
     madpo_stage_context *ctx; /* borrowed */
     madpo_sampler_options options;
-    madpo_model *model;     /* owned */
+    madpo_stage_model net;
     const int32_t **prompt; /* [chunk] */
     int32_t *n_prompt;      /* [chunk] */
     int32_t *out, *out_len; /* [chunk samples max_new], [chunk samples] */
 } madpo_sampler;
-/* Allocate a model for generation (memory plan printed); load weights into sampler->model before
- * drawing. */
+/* Open the model for generation (memory plan printed). */
 madpo_status madpo_sampler_init(madpo_sampler *sampler, madpo_stage_context *ctx,
                                 const madpo_sampler_options *options,
                                 madpo_error *err) MADPO_MUST_CHECK;

@@ -1,7 +1,7 @@
 #ifndef MADPO_TRAIN_STAGE_H
 #define MADPO_TRAIN_STAGE_H
-/* What every stage needs: seeds, paths, models with their memory plan printed, events, progress,
- * stop requests. Inside src/train only. */
+/* What every stage needs: seeds, events, records, progress, stop requests. Their models:
+ * train/stage_model.h. Inside src/train only. */
 #include <jansson.h>
 
 #include "data/pack.h"
@@ -21,22 +21,6 @@ json_t *madpo_stage_interval(double low, double high);
  * the step loop looks for itself. `kept` says what is kept, "240 of 800 pairs". */
 madpo_status madpo_stage_check_stop(madpo_stage_context *ctx, const char *stage, int64_t done,
                                     int64_t total, const char *unit,
-                                    madpo_error *err) MADPO_MUST_CHECK;
-
-/* Plan a model's memory, print the plan and allocate. */
-madpo_status madpo_stage_new_model(madpo_model **out, madpo_stage_context *ctx, const char *stage,
-                                   const madpo_model_options *options,
-                                   madpo_error *err) MADPO_MUST_CHECK;
-/* Model options for micro-batches within `limits`. */
-madpo_model_options madpo_stage_model_options(const madpo_batch_limits *limits, bool train,
-                                              bool reward_head);
-/* Load the result of an earlier stage ("sft", "reward", "policy"); a missing one names the stage to
- * run. */
-madpo_status madpo_stage_load_model(madpo_stage_context *ctx, madpo_model *model, const char *stage,
-                                    const char *from, madpo_error *err) MADPO_MUST_CHECK;
-bool madpo_stage_has_model(const madpo_stage_context *ctx, const char *name);
-/* Save as models/<stage>, a Hugging Face directory with tokenizer. */
-madpo_status madpo_stage_save_model(madpo_stage_context *ctx, madpo_model *model, const char *stage,
                                     madpo_error *err) MADPO_MUST_CHECK;
 
 /* How madpo_tokenize_options follow from the configuration. Answers of given pairs end in eos;

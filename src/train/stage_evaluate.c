@@ -1,8 +1,9 @@
-/* Stage evaluate: one sample of the reference (models/sft) and one of the policy for each held-out
- * prompt, from the same random streams, and their mean true score with its 95 % interval. For given
- * pairs there is no ground truth: then the run's own reward model judges, which is what the policy
- * was trained towards, and is said so. Results: samples.jsonl ({"who","i","prompt","text","score"},
- * first all of the reference, then all of the policy) and the "eval" events. */
+/* Stage evaluate: one sample of the reference (the SFT model) and one of the policy for each
+ * held-out prompt, from the same random streams, and their mean true score with its 95 % interval.
+ * For given pairs there is no ground truth: then the run's own reward model judges, which is what
+ * the policy was trained towards, and is said so. Results: samples.jsonl
+ * ({"who","i","prompt","text","score"}, first all of the reference, then all of the policy) and the
+ * "eval" events. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,8 +19,9 @@ static const char samples_file[] = "samples.jsonl";
 
 enum { REFERENCE, POLICY, N_WHO };
 static const struct {
-    const char *who, *model;
-} evaluated[N_WHO] = {{"reference", "sft"}, {"policy", "policy"}};
+    const char *who;
+    madpo_stage_from from;
+} evaluated[N_WHO] = {{"reference", MADPO_FROM_SFT}, {"policy", MADPO_FROM_POLICY}};
 
 typedef struct evaluate {
     madpo_stage_context *ctx;
@@ -90,6 +92,23 @@ static madpo_status evaluate_chunk(evaluate *e, int who, size_t first, madpo_rec
     return st == MADPO_OK ? madpo_records_sync(records, err) : st;
 }
 
+static madpo_status evaluate_new_sampler(evaluate *e, int who, madpo_error *err)
+{
+    const madpo_options *o = e->ctx->options;
+    madpo_sampler_options options = {.stage = stage_name,
+                                     .from = evaluated[who].from,
+                                     .temperature = o->evaluate.temperature,
+                                     .top_p = o->evaluate.top_p,
+                                     .top_k = o->evaluate.top_k,
+                                     .seed = madpo_stage_seed(e->ctx, stage_name),
+                                     .samples = 1,
+                                     .chunk = e->chunk,
+                                     .prompt_len = e->prompts.longest,
+                                     .max_new = (int32_t)o->generate.max_new};
+
+    return madpo_sampler_init(&e->sampler, e->ctx, &options, err);
+}
+
 /* All samples of one model; those before `done` (of this model) are there already. */
 static madpo_status evaluate_sample(evaluate *e, int who, size_t done, madpo_records *records,
                                     madpo_error *err)
@@ -100,7 +119,7 @@ static madpo_status evaluate_sample(evaluate *e, int who, size_t done, madpo_rec
 
     if (done >= n)
         return MADPO_OK;
-    st = madpo_stage_load_model(e->ctx, e->sampler.model, stage_name, evaluated[who].model, err);
+    st = evaluate_new_sampler(e, who, err);
     madpo_meter_start(&meter, e->ctx, stage_name, evaluated[who].who, "sample", (int64_t)done,
                       (int64_t)n);
     while (done < n && st == MADPO_OK) {
@@ -111,6 +130,7 @@ static madpo_status evaluate_sample(evaluate *e, int who, size_t done, madpo_rec
         if (st == MADPO_OK)
             madpo_meter_show(&meter, (int64_t)done, "");
     }
+    madpo_sampler_dispose(&e->sampler); /* one model in device memory at a time */
     return st;
 }
 
@@ -143,27 +163,6 @@ static madpo_status evaluate_samples(evaluate *e, madpo_error *err)
     }
     closed = madpo_records_close(records, err);
     return st == MADPO_OK ? closed : st;
-}
-
-static madpo_status evaluate_new_sampler(evaluate *e, madpo_error *err)
-{
-    const madpo_options *o = e->ctx->options;
-    size_t batch = (size_t)o->generate.batch;
-    madpo_sampler_options options = {.stage = stage_name,
-                                     .temperature = o->evaluate.temperature,
-                                     .top_p = o->evaluate.top_p,
-                                     .top_k = o->evaluate.top_k,
-                                     .seed = madpo_stage_seed(e->ctx, stage_name),
-                                     .samples = 1,
-                                     .prompt_len = e->prompts.longest,
-                                     .max_new = (int32_t)o->generate.max_new};
-
-    e->chunk = batch < e->prompts.n ? batch : e->prompts.n;
-    options.chunk = e->chunk;
-    e->texts = calloc(e->chunk, sizeof *e->texts);
-    if (!e->texts)
-        return madpo_error_set(err, MADPO_ERR_NOMEM, "evaluate: out of host memory");
-    return madpo_sampler_init(&e->sampler, e->ctx, &options, err);
 }
 
 /* ---- judging by the reward model: the two samples of a prompt are the two answers of a pair ----
@@ -204,7 +203,7 @@ static madpo_status samples_as_pairs(madpo_pairs **out, const evaluate *e, madpo
 
 typedef struct judge {
     evaluate *e;
-    madpo_model *model;
+    madpo_stage_model net;
     float *value; /* [max sequences] */
 } judge;
 
@@ -212,7 +211,7 @@ static madpo_status judge_batch(void *user, const madpo_batch *batch, size_t fir
                                 madpo_error *err)
 {
     judge *j = user;
-    madpo_status st = madpo_model_rewards(j->model, batch, j->value, err);
+    madpo_status st = madpo_model_rewards(j->net.model, batch, j->value, err);
 
     for (int64_t s = 0; s < batch->n_seq && st == MADPO_OK; s++)
         j->e->score[s % 2 == 0 ? REFERENCE : POLICY][first + (size_t)s / 2] = (double)j->value[s];
@@ -224,7 +223,8 @@ static madpo_status judge_examples(evaluate *e, const madpo_examples *examples, 
     const madpo_options *o = e->ctx->options;
     const madpo_examples *lists[] = {examples};
     madpo_batch_limits limits;
-    madpo_model_options options;
+    madpo_stage_model_setup model = {
+        .stage = stage_name, .from = MADPO_FROM_REWARD, .reward_head = true};
     madpo_batches batches = {0};
     judge j = {.e = e};
     int64_t *order = malloc((examples->n + 1) * sizeof *order);
@@ -236,17 +236,15 @@ static madpo_status judge_examples(evaluate *e, const madpo_examples *examples, 
         st = madpo_error_set(err, MADPO_ERR_NOMEM, "evaluate: out of host memory");
     for (size_t i = 0; i < examples->n && st == MADPO_OK; i++)
         order[i] = (int64_t)i;
-    options = madpo_stage_model_options(&limits, false, true);
+    model.limits = limits;
     if (st == MADPO_OK)
-        st = madpo_stage_new_model(&j.model, e->ctx, stage_name, &options, err);
-    if (st == MADPO_OK)
-        st = madpo_stage_load_model(e->ctx, j.model, stage_name, "reward", err);
+        st = madpo_stage_open(&j.net, e->ctx, &model, err);
     if (st == MADPO_OK)
         st = madpo_batches_init(&batches, &limits, examples->n, err);
     if (st == MADPO_OK)
         st = madpo_batches_each(&batches, examples, order, examples->n, judge_batch, &j, err);
     madpo_batches_dispose(&batches);
-    madpo_model_free(j.model);
+    madpo_stage_model_dispose(&j.net);
     free(j.value);
     free(order);
     return st;
@@ -383,6 +381,7 @@ static madpo_status evaluate_tell(evaluate *e, madpo_error *err)
 
 static madpo_status evaluate_prepare(evaluate *e, madpo_error *err)
 {
+    size_t batch = (size_t)e->ctx->options->generate.batch;
     madpo_status st = evaluate_prompts(e, err);
 
     if (st != MADPO_OK)
@@ -392,7 +391,10 @@ static madpo_status evaluate_prepare(evaluate *e, madpo_error *err)
         if (!e->score[who])
             return madpo_error_set(err, MADPO_ERR_NOMEM, "evaluate: out of host memory");
     }
-    return evaluate_new_sampler(e, err);
+    e->chunk = batch < e->prompts.n ? batch : e->prompts.n;
+    e->texts = calloc(e->chunk, sizeof *e->texts);
+    return e->texts ? MADPO_OK
+                    : madpo_error_set(err, MADPO_ERR_NOMEM, "evaluate: out of host memory");
 }
 
 madpo_status madpo_stage_evaluate(madpo_stage_context *ctx, madpo_error *err)
@@ -402,7 +404,6 @@ madpo_status madpo_stage_evaluate(madpo_stage_context *ctx, madpo_error *err)
 
     if (st == MADPO_OK)
         st = evaluate_samples(&e, err);
-    madpo_sampler_dispose(&e.sampler); /* one model in device memory at a time */
     if (st == MADPO_OK)
         st = evaluate_tell(&e, err);
     madpo_prompts_dispose(&e.prompts);

@@ -183,6 +183,7 @@ static madpo_status generate_new_sampler(generate *g, madpo_error *err)
 {
     const madpo_options *o = g->ctx->options;
     madpo_sampler_options options = {.stage = stage_name,
+                                     .from = MADPO_FROM_SFT,
                                      .temperature = o->generate.temperature,
                                      .top_p = o->generate.top_p,
                                      .top_k = o->generate.top_k,
@@ -190,7 +191,6 @@ static madpo_status generate_new_sampler(generate *g, madpo_error *err)
                                      .samples = SAMPLES,
                                      .prompt_len = g->prompts.longest,
                                      .max_new = (int32_t)o->generate.max_new};
-    madpo_status st;
 
     g->chunk = (size_t)(o->generate.batch > SAMPLES ? o->generate.batch / SAMPLES : 1);
     g->chunk = smaller(g->chunk, g->prompts.n > 0 ? g->prompts.n : 1);
@@ -198,9 +198,7 @@ static madpo_status generate_new_sampler(generate *g, madpo_error *err)
     g->texts = calloc(g->chunk * SAMPLES, sizeof *g->texts);
     if (!g->texts)
         return madpo_error_set(err, MADPO_ERR_NOMEM, "generate: out of host memory");
-    st = madpo_sampler_init(&g->sampler, g->ctx, &options, err);
-    return st == MADPO_OK ? madpo_stage_load_model(g->ctx, g->sampler.model, stage_name, "sft", err)
-                          : st;
+    return madpo_sampler_init(&g->sampler, g->ctx, &options, err);
 }
 
 /* What one wants to know about the pairs, from the file, so that a resumed run says the same. */

@@ -11,6 +11,7 @@
 #include "train/pairset.h"
 #include "train/policy_options.h"
 #include "train/scan.h"
+#include "train/stage_model.h"
 #include "train/stats.h"
 
 static const char stage_name[] = "margins";
@@ -21,7 +22,7 @@ typedef struct margins {
     madpo_pairset set;
     madpo_weight_options weight;
     madpo_batch_limits limits;
-    madpo_model *model;
+    madpo_stage_model net;
     int64_t *order; /* [n] 0, 1, 2, … */
 } margins;
 
@@ -41,7 +42,8 @@ static madpo_status margins_prepare(margins *m, madpo_error *err)
 {
     const madpo_options *o = m->ctx->options;
     const madpo_examples *lists[] = {&m->set.all};
-    madpo_model_options model;
+    madpo_stage_model_setup model = {
+        .stage = stage_name, .from = MADPO_FROM_REWARD, .reward_head = true};
     madpo_status st = madpo_pairset_load(&m->set, m->ctx, stage_name, true, err);
 
     m->weight = madpo_policy_objective_options(o).weight;
@@ -56,10 +58,8 @@ static madpo_status margins_prepare(margins *m, madpo_error *err)
         return madpo_error_set(err, MADPO_ERR_NOMEM, "margins: out of host memory");
     for (size_t i = 0; i < m->set.n; i++)
         m->order[i] = (int64_t)i;
-    model = madpo_stage_model_options(&m->limits, false, true);
-    st = madpo_stage_new_model(&m->model, m->ctx, stage_name, &model, err);
-    return st == MADPO_OK ? madpo_stage_load_model(m->ctx, m->model, stage_name, "reward", err)
-                          : st;
+    model.limits = m->limits;
+    return madpo_stage_open(&m->net, m->ctx, &model, err);
 }
 
 static madpo_status margins_compute(margins *m, madpo_error *err)
@@ -68,7 +68,7 @@ static madpo_status margins_compute(margins *m, madpo_error *err)
                        .stage = stage_name,
                        .what = "reward margins",
                        .file = margins_file,
-                       .model = m->model,
+                       .model = m->net.model,
                        .rewards = true,
                        .set = &m->set,
                        .order = m->order,
@@ -150,7 +150,7 @@ madpo_status madpo_stage_margins(madpo_stage_context *ctx, madpo_error *err)
         st = margins_compute(&m, err);
     if (st == MADPO_OK)
         st = margins_tell(&m, err);
-    madpo_model_free(m.model);
+    madpo_stage_model_dispose(&m.net);
     madpo_pairset_dispose(&m.set);
     free(m.order);
     return st;

@@ -1,6 +1,6 @@
-/* Stage policy: preference training from models/sft with the configured objective. The reference's
- * log-probs are those of the same model before its first update, computed once, so reference and
- * policy are one set of weights in memory. Results: reference.jsonl, models/policy.
+/* Stage policy: preference training from the SFT model with the configured objective. The
+ * reference's log-probs are those of the same model before its first update, computed once, so
+ * reference and policy are one set of weights in memory. Results: reference.jsonl, models/policy.
  *
  * The reference pass takes the pairs in the order, chunks and micro-batches of the first epoch. A
  * device whose matrix product depends on the number of rows then still gives the first training
@@ -39,7 +39,7 @@ typedef struct policy {
     madpo_objective_options options;
     madpo_pairset set;
     madpo_batch_limits limits;
-    madpo_model *model;
+    madpo_stage_model net;
     double *h, *ref_chosen, *ref_rejected; /* [n] by pair; h NaN without margins */
     float *logp, *coef;                    /* [max rows] */
     double *sorted;                        /* [max pairs of a report] */
@@ -236,7 +236,7 @@ static madpo_status policy_reference(policy *p, madpo_error *err)
                        .stage = stage_name,
                        .what = "reference log-probs",
                        .file = reference_file,
-                       .model = p->model,
+                       .model = p->net.model,
                        .set = &p->set,
                        .chunk = (size_t)p->ctx->options->policy.o.batch,
                        .limits = p->limits,
@@ -275,7 +275,7 @@ static madpo_status policy_prepare(policy *p, madpo_error *err)
 {
     const madpo_options *o = p->ctx->options;
     const madpo_examples *lists[] = {&p->set.all};
-    madpo_model_options model;
+    madpo_stage_model_setup model = {.stage = stage_name, .from = MADPO_FROM_SFT, .train = true};
     madpo_status st = policy_objective(p, err);
 
     if (st == MADPO_OK)
@@ -290,10 +290,8 @@ static madpo_status policy_prepare(policy *p, madpo_error *err)
         return st;
     madpo_run_message(p->ctx->run, "policy: %zu pairs to train on, %zu held out", p->set.train.n,
                       p->set.held_out.n);
-    model = madpo_stage_model_options(&p->limits, true, false);
-    st = madpo_stage_new_model(&p->model, p->ctx, stage_name, &model, err);
-    if (st == MADPO_OK)
-        st = madpo_stage_load_model(p->ctx, p->model, stage_name, "sft", err);
+    model.limits = p->limits;
+    st = madpo_stage_open(&p->net, p->ctx, &model, err);
     return st == MADPO_OK ? policy_reference(p, err) : st;
 }
 
@@ -311,7 +309,7 @@ static madpo_status policy_train(policy *p, madpo_error *err)
     madpo_loop_setup setup = {.ctx = p->ctx,
                               .options = &p->ctx->options->policy.o,
                               .task = &task,
-                              .model = p->model,
+                              .net = &p->net,
                               .train = &p->set.train,
                               .held_out = &p->set.held_out,
                               .limits = p->limits};
@@ -319,7 +317,7 @@ static madpo_status policy_train(policy *p, madpo_error *err)
     madpo_status st = madpo_loop_run(&setup, &result, err);
 
     if (st == MADPO_OK)
-        st = madpo_stage_save_model(p->ctx, p->model, stage_name, err);
+        st = madpo_stage_save_model(p->ctx, &p->net, stage_name, err);
     if (st == MADPO_OK)
         madpo_run_message(p->ctx->run, "policy: done after %lld steps, held-out loss %.4f",
                           (long long)result.steps, result.eval_loss);
@@ -333,7 +331,7 @@ madpo_status madpo_stage_policy(madpo_stage_context *ctx, madpo_error *err)
 
     if (st == MADPO_OK)
         st = policy_train(&p, err);
-    madpo_model_free(p.model);
+    madpo_stage_model_dispose(&p.net);
     madpo_pairset_dispose(&p.set);
     free(p.h);
     free(p.ref_chosen);

@@ -1,6 +1,7 @@
-/* Stage reward: a scalar reward model of the training pairs, by the Bradley-Terry loss, from the
- * SFT backbone with a fresh head. Early stopping by the held-out loss. Result: models/reward, and
- * how well it orders the held-out pairs: by their (noisy) labels and by their true scores. */
+/* Stage reward: a scalar reward model of the training pairs, by the Bradley-Terry loss, with a
+ * fresh head, from the SFT model, the base, or random weights (reward.init). Early stopping by the
+ * held-out loss. Result: models/reward, and how well it orders the held-out pairs: by their (noisy)
+ * labels and by their true scores. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -21,7 +22,7 @@ typedef struct reward {
     madpo_stage_context *ctx;
     madpo_pairset set;
     madpo_batch_limits limits;
-    madpo_model *model;
+    madpo_stage_model net;
     float *value, *dvalue; /* [max sequences] */
 } reward;
 
@@ -83,20 +84,14 @@ static void reward_report(void *user, const double *rows, size_t n, const char *
 
 /* ---- training ---- */
 
-static madpo_status reward_start(reward *r, madpo_error *err)
-{
-    bool from_sft = r->ctx->options->reward.init[0] == 's';
-
-    if (from_sft)
-        return madpo_stage_load_model(r->ctx, r->model, stage_name, "sft", err);
-    return madpo_model_init(r->model, madpo_stage_seed(r->ctx, "reward init"), err);
-}
-
 static madpo_status reward_prepare(reward *r, madpo_error *err)
 {
     const madpo_options *o = r->ctx->options;
     const madpo_examples *lists[] = {&r->set.all};
-    madpo_model_options model;
+    madpo_stage_model_setup model = {.stage = stage_name,
+                                     .from = madpo_stage_reward_from(o),
+                                     .train = true,
+                                     .reward_head = true};
     madpo_status st = madpo_pairset_load(&r->set, r->ctx, stage_name, true, err);
 
     if (st == MADPO_OK)
@@ -109,9 +104,8 @@ static madpo_status reward_prepare(reward *r, madpo_error *err)
     r->dvalue = malloc((size_t)r->limits.max_sequences * sizeof *r->dvalue);
     if (!r->value || !r->dvalue)
         return madpo_error_set(err, MADPO_ERR_NOMEM, "reward: out of host memory");
-    model = madpo_stage_model_options(&r->limits, true, true);
-    st = madpo_stage_new_model(&r->model, r->ctx, stage_name, &model, err);
-    return st == MADPO_OK ? reward_start(r, err) : st;
+    model.limits = r->limits;
+    return madpo_stage_open(&r->net, r->ctx, &model, err);
 }
 
 static madpo_status reward_train(reward *r, madpo_loop_result *result, madpo_error *err)
@@ -125,13 +119,13 @@ static madpo_status reward_train(reward *r, madpo_loop_result *result, madpo_err
     madpo_loop_setup setup = {.ctx = r->ctx,
                               .options = &r->ctx->options->reward.o,
                               .task = &task,
-                              .model = r->model,
+                              .net = &r->net,
                               .train = &r->set.train,
                               .held_out = &r->set.held_out,
                               .limits = r->limits};
     madpo_status st = madpo_loop_run(&setup, result, err);
 
-    return st == MADPO_OK ? madpo_stage_save_model(r->ctx, r->model, stage_name, err) : st;
+    return st == MADPO_OK ? madpo_stage_save_model(r->ctx, &r->net, stage_name, err) : st;
 }
 
 /* ---- how good it is on held-out pairs ---- */
@@ -146,7 +140,7 @@ static madpo_status reward_test_batch(void *user, const madpo_batch *batch, size
 {
     reward_test *test = user;
 
-    return reward_run(test->r, test->r->model, batch, 0.0, test->rows + first * REWARD_COLUMNS,
+    return reward_run(test->r, test->r->net.model, batch, 0.0, test->rows + first * REWARD_COLUMNS,
                       err);
 }
 
@@ -260,7 +254,7 @@ madpo_status madpo_stage_reward(madpo_stage_context *ctx, madpo_error *err)
         st = reward_train(&r, &result, err);
     if (st == MADPO_OK)
         st = reward_judge(&r, err);
-    madpo_model_free(r.model);
+    madpo_stage_model_dispose(&r.net);
     madpo_pairset_dispose(&r.set);
     free(r.value);
     free(r.dvalue);

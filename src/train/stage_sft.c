@@ -1,6 +1,6 @@
 /* Stage sft: a language model of the training reviews (or of the chosen answers when pairs are
- * given), from random weights. Loss is the cross entropy per token over the whole step. Result:
- * models/sft. */
+ * given), from random weights or from model.path. Loss is the cross entropy per token over the
+ * whole step. Result: models/sft. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -19,7 +19,7 @@ typedef struct sft {
     madpo_pairset pairs;            /* or the given pairs */
     madpo_examples train, held_out; /* views */
     madpo_batch_limits limits;
-    madpo_model *model;
+    madpo_stage_model net;
     float *logp, *coef; /* [max rows] */
     bool *top;          /* [max rows] */
 } sft;
@@ -121,7 +121,7 @@ static madpo_status sft_prepare(sft *s, madpo_error *err)
 {
     const madpo_options *o = s->ctx->options;
     const madpo_examples *lists[] = {&s->train, &s->held_out};
-    madpo_model_options model;
+    madpo_stage_model_setup model = {.stage = stage_name, .from = MADPO_FROM_START, .train = true};
     size_t n_rows;
     madpo_status st = s->ctx->reviews ? sft_reviews(s, err) : sft_chosen(s, err);
 
@@ -139,9 +139,8 @@ static madpo_status sft_prepare(sft *s, madpo_error *err)
     s->top = malloc(n_rows * sizeof *s->top);
     if (!s->logp || !s->coef || !s->top)
         return madpo_error_set(err, MADPO_ERR_NOMEM, "sft: out of host memory");
-    model = madpo_stage_model_options(&s->limits, true, false);
-    st = madpo_stage_new_model(&s->model, s->ctx, stage_name, &model, err);
-    return st == MADPO_OK ? madpo_model_init(s->model, madpo_stage_seed(s->ctx, "init"), err) : st;
+    model.limits = s->limits;
+    return madpo_stage_open(&s->net, s->ctx, &model, err);
 }
 
 static madpo_status sft_train(sft *s, madpo_error *err)
@@ -155,7 +154,7 @@ static madpo_status sft_train(sft *s, madpo_error *err)
     madpo_loop_setup setup = {.ctx = s->ctx,
                               .options = &s->ctx->options->sft.o,
                               .task = &task,
-                              .model = s->model,
+                              .net = &s->net,
                               .train = &s->train,
                               .held_out = &s->held_out,
                               .limits = s->limits};
@@ -163,7 +162,7 @@ static madpo_status sft_train(sft *s, madpo_error *err)
     madpo_status st = madpo_loop_run(&setup, &result, err);
 
     if (st == MADPO_OK)
-        st = madpo_stage_save_model(s->ctx, s->model, stage_name, err);
+        st = madpo_stage_save_model(s->ctx, &s->net, stage_name, err);
     if (st == MADPO_OK)
         madpo_run_message(s->ctx->run,
                           "sft: done after %lld steps, held-out loss %.4f nats per token",
@@ -178,7 +177,7 @@ madpo_status madpo_stage_sft(madpo_stage_context *ctx, madpo_error *err)
 
     if (st == MADPO_OK)
         st = sft_train(&s, err);
-    madpo_model_free(s.model);
+    madpo_stage_model_dispose(&s.net);
     madpo_examples_dispose(&s.own);
     madpo_pairset_dispose(&s.pairs);
     free(s.logp);

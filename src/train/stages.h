@@ -12,6 +12,7 @@
 #include "model/model.h"
 #include "run/run.h"
 #include "text/tokenizer.h"
+#include "train/base_model.h"
 
 /* Everything a stage may use. Owned by the trainer; stages borrow. */
 typedef struct madpo_stage_context {
@@ -24,6 +25,7 @@ typedef struct madpo_stage_context {
         *given_pairs;     /* the user's pairs with their split, NULL when pairs are generated */
     madpo_tokenizer *tok; /* trained or loaded before the first stage */
     madpo_scorer *scorer; /* NULL when the source is pairs */
+    const madpo_base_model *base; /* where the models start */
     madpo_model_config model;
     volatile sig_atomic_t *stop;       /* set by a stop request */
     volatile sig_atomic_t *checkpoint; /* set by a checkpoint request; cleared when saved */

@@ -13,7 +13,7 @@
 #include "base/strbuf.h"
 #include "device/profile.h"
 #include "train/source.h"
-#include "train/stage.h"
+#include "train/stage_model.h"
 
 struct madpo_trainer {
     madpo_config *config;
@@ -25,6 +25,7 @@ struct madpo_trainer {
     madpo_device *dev;
     madpo_run *run; /* opened by the first _run */
     madpo_source source;
+    madpo_base_model base;
     volatile sig_atomic_t stop, checkpoint;
 };
 
@@ -125,6 +126,7 @@ void madpo_trainer_free(madpo_trainer *trainer)
         return;
     madpo_run_close(trainer->run);
     madpo_source_dispose(&trainer->source);
+    madpo_base_model_dispose(&trainer->base);
     madpo_device_close(trainer->dev);
     madpo_config_free(trainer->config);
     free(trainer->dir);
@@ -168,23 +170,6 @@ static madpo_status describe_objective(char **out, const madpo_options *o, madpo
     return madpo_strbuf_steal(&b, out, NULL, err);
 }
 
-static madpo_status describe_model(char **out, const madpo_options *o, madpo_error *err)
-{
-    madpo_strbuf b = {0};
-
-    madpo_strbuf_printf(
-        &b, "%s hidden %lld layers %lld heads %lld kv_heads %lld head_dim %lld ffn %lld",
-        o->model.arch, (long long)o->model.hidden, (long long)o->model.layers,
-        (long long)o->model.heads, (long long)o->model.kv_heads, (long long)o->model.head_dim,
-        (long long)o->model.ffn);
-    madpo_strbuf_printf(
-        &b, " window %lld pattern %lld theta %.17g %.17g eps %.17g %s vocab %lld%s%s",
-        (long long)o->model.window, (long long)o->model.window_pattern, o->model.rope_theta,
-        o->model.rope_theta_local, o->model.norm_eps, o->model.tied ? "tied" : "untied",
-        (long long)o->tokenizer.vocab, *o->tokenizer.path ? " tokenizer " : "", o->tokenizer.path);
-    return madpo_strbuf_steal(&b, out, NULL, err);
-}
-
 static madpo_status trainer_create_run(madpo_trainer *t, const madpo_run_manifest *manifest,
                                        madpo_error *err)
 {
@@ -202,7 +187,7 @@ static madpo_status trainer_open_run(madpo_trainer *t, madpo_error *err)
     madpo_status st = describe_objective(&objective, t->options, err);
 
     if (st == MADPO_OK)
-        st = describe_model(&model, t->options, err);
+        st = madpo_base_model_describe(&model, &t->base, t->options, err);
     if (st == MADPO_OK)
         st = madpo_source_describe(&data, &t->source, t->options, err);
     if (st == MADPO_OK)
@@ -227,43 +212,6 @@ static madpo_status trainer_open_run(madpo_trainer *t, madpo_error *err)
 }
 
 /* ---- running ---- */
-
-static madpo_status trainer_model_config(madpo_model_config *out, const madpo_options *o,
-                                         const madpo_tokenizer *tok, madpo_error *err)
-{
-    const madpo_arch *arch = madpo_arch_find(o->model.arch);
-    int64_t generated = o->generate.prompt_tokens + o->generate.max_new;
-
-    if (!arch)
-        return madpo_error_set(err, MADPO_ERR_CONFIG, "model.arch: unknown '%s': there are %s",
-                               o->model.arch, madpo_arch_names());
-    madpo_model_config_defaults(out, arch);
-    out->V = madpo_tokenizer_vocab(tok);
-    out->C = (int32_t)o->model.hidden;
-    out->L = (int32_t)o->model.layers;
-    out->H = (int32_t)o->model.heads;
-    out->K = (int32_t)o->model.kv_heads;
-    out->D =
-        (int32_t)(o->model.head_dim > 0 ? o->model.head_dim : o->model.hidden / o->model.heads);
-    /* a gated MLP of 8/3 the width has as many parameters as a plain one of 4; in steps of 32 */
-    out->F = (int32_t)(o->model.ffn > 0 ? o->model.ffn : (o->model.hidden * 8 / 3 + 31) / 32 * 32);
-    out->max_positions = (int32_t)(generated > o->data.max_tokens ? generated : o->data.max_tokens);
-    out->window = (int32_t)o->model.window;
-    out->window_pattern = (int32_t)o->model.window_pattern;
-    out->rope_theta = o->model.rope_theta;
-    out->rope_theta_local = o->model.rope_theta_local;
-    out->norm_eps = o->model.norm_eps;
-    out->tied = o->model.tied;
-    out->bos = madpo_tokenizer_bos(tok);
-    out->eos = madpo_tokenizer_eos(tok);
-    out->pad = madpo_tokenizer_pad(tok);
-    if (out->bos < 0)
-        return madpo_error_set(
-            err, MADPO_ERR_DATA,
-            "tokenizer.path: the tokenizer has no bos token, which every text begins "
-            "with: use another or leave the key empty to train one");
-    return madpo_model_config_check(out, err);
-}
 
 static madpo_status trainer_stage_event(madpo_stage_context *ctx, const madpo_stage *stage,
                                         const char *status, madpo_error *err)
@@ -320,12 +268,28 @@ static madpo_status trainer_run_stage(madpo_stage_context *ctx, const madpo_stag
     return st;
 }
 
+static void trainer_tell_model(madpo_stage_context *ctx)
+{
+    const madpo_base_model *base = ctx->base;
+    long long n = (long long)madpo_model_config_parameters(&ctx->model, false);
+
+    if (!base->dir) {
+        madpo_run_message(ctx->run, "model: %s, %lld parameters", ctx->model.arch->name, n);
+        return;
+    }
+    madpo_run_message(ctx->run, "model: %s, %lld parameters in %s, from %s", ctx->model.arch->name,
+                      n, madpo_dtype_name(base->storage), base->dir);
+    if (base->adapter)
+        madpo_run_message(ctx->run, "model: with the adapter of %s", base->adapter);
+}
+
 static madpo_status trainer_run_stages(madpo_trainer *t, madpo_error *err)
 {
     const madpo_device_info *info = madpo_device_get_info(t->dev);
     madpo_stage_context ctx = {.options = t->options,
                                .dev = t->dev,
                                .run = t->run,
+                               .base = &t->base,
                                .stop = &t->stop,
                                .checkpoint = &t->checkpoint};
     madpo_status st;
@@ -337,10 +301,12 @@ static madpo_status trainer_run_stages(madpo_trainer *t, madpo_error *err)
     madpo_run_message(t->run, "run: %s", t->dir);
     st = madpo_source_prepare(&t->source, &ctx, err);
     if (st == MADPO_OK)
-        st = trainer_model_config(&ctx.model, t->options, ctx.tok, err);
+        st = madpo_base_model_config(&ctx.model, &t->base, t->options, ctx.tok, ctx.given_pairs,
+                                     err);
     if (st == MADPO_OK)
-        madpo_run_message(t->run, "model: %s, %lld parameters", ctx.model.arch->name,
-                          (long long)madpo_model_config_parameters(&ctx.model, false));
+        trainer_tell_model(&ctx);
+    if (st == MADPO_OK)
+        st = madpo_stage_forecast(&ctx, err);
     for (size_t i = 0; i < madpo_n_stages && st == MADPO_OK; i++)
         if (madpo_options_has_stage(t->options, madpo_stages[i].name))
             st = trainer_run_stage(&ctx, &madpo_stages[i], err);
@@ -377,7 +343,10 @@ madpo_status madpo_trainer_run(madpo_trainer *trainer, madpo_error *err)
         err = &local; /* the last event tells the reason in any case */
     if (!trainer->run) {
         madpo_source_dispose(&trainer->source);
-        st = madpo_source_load(&trainer->source, trainer->options, trainer->given, err);
+        madpo_base_model_dispose(&trainer->base);
+        st = madpo_base_model_open(&trainer->base, trainer->options, err);
+        if (st == MADPO_OK)
+            st = madpo_source_load(&trainer->source, trainer->options, trainer->given, err);
         if (st == MADPO_OK)
             st = trainer_open_run(trainer, err);
         if (st != MADPO_OK)

@@ -289,7 +289,14 @@ static void test_settings_refused(void **state)
                                             "ipo; did you mean \"madpo\"?");
     expect_refused("policy.objective=kto",
                    "policy.objective = \"kto\" is not one of madpo, dpo, ipo");
-    expect_refused("model.arch=", "model.arch = \"\" is not one of llama, gemma3");
+    expect_refused("model.arch=", "model.arch = \"\" is not one of llama, gemma3, qwen2, qwen3, "
+                                  "gpt2, gpt_neox");
+    expect_refused("lora.rank=-1", "lora.rank = -1 is out of range: must be 0 to 65536 (numbers)");
+    expect_refused("lora.dropout=1",
+                   "lora.dropout = 1.0 is out of range: must be at least 0, below 1 (probability)");
+    expect_refused("model.storage=fp16",
+                   "model.storage = \"fp16\" is not one of auto, f32, bf16, f16; did you mean "
+                   "\"f16\"?");
 }
 
 static void test_checks_between_keys(void **state)
