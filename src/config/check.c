@@ -121,7 +121,11 @@ static madpo_status check_lengths(const madpo_options *o, madpo_error *err)
                                "data.max_prompt = %lld leaves no room for an answer: must be below "
                                "data.max_tokens = %lld",
                                max_prompt, max_tokens);
-    if (samples && prompt > max_prompt)
+    if (max_prompt == 0 && !strcmp(o->data.truncation, "error") && !o->data.truncate_prompt)
+        return madpo_error_set(err, MADPO_ERR_CONFIG,
+                               "data.max_prompt = 0 (no limit) needs data.truncation = "
+                               "\"keep_start\" or \"keep_end\"");
+    if (samples && max_prompt && prompt > max_prompt)
         return madpo_error_set(
             err, MADPO_ERR_CONFIG,
             "generate.prompt_tokens = %lld must be at most data.max_prompt = %lld", prompt,

@@ -40,14 +40,20 @@ typedef struct madpo_options {
     struct {
         char *source;  /* "auto" | "synthetic" | "reviews" | "pairs": auto takes what is given */
         char *reviews; /* CSV file, "" = none */
-        char *pairs;   /* JSONL file, "" = none */
+        char *pairs;   /* JSON lines, JSON array or CSV file, "" = none */
+        char *fields;  /* "part=field,..." for the pairs' own names, "" = known names */
+        char *chat;    /* "auto" | "none" | "gemma" | "llama3" | "chatml" */
+        int64_t label_base;   /* 0, 1, -1 = told by the file */
+        int64_t label_seed;   /* 0 = run.seed */
         int64_t synthetic;    /* reviews to generate for the synthetic source */
         int64_t limit;        /* at most so many reviews or pairs, 0 = all */
         double eval_fraction; /* held out from every stage's training */
-        int64_t max_prompt;   /* tokens, bos included */
+        int64_t max_prompt;   /* tokens, bos included; 0 = no limit of its own */
         int64_t max_tokens;   /* tokens of prompt + answer */
-        bool truncate_prompt;
-        bool skip_bad_lines;
+        char *truncation;     /* "error" | "keep_start" | "keep_end" */
+        char *prompt_keep;    /* "end" | "start" */
+        char *tokenize;       /* "separate" | "joint" */
+        bool truncate_prompt, drop_ties, skip_bad_lines;
     } data;
     struct {
         char *path; /* a tokenizer.json, "" = train one */

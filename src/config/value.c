@@ -2,7 +2,6 @@
 #include "config/value.h"
 
 #include <errno.h>
-#include <locale.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,39 +9,24 @@
 
 #include "base/error.h"
 #include "base/nearest.h"
+#include "base/numbers.h"
 
 /* "-1.2345678901234567e-308" has 24 characters */
 #define NUMBER_TEXT 40
 
-/* ---- numbers as text, with a decimal point in every locale ---- */
-
-/* The C locale for this thread until value_locale_end; nothing happens if there is no memory for
- * it. */
-static locale_t value_locale_begin(locale_t *c)
-{
-    *c = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0);
-    return *c ? uselocale(*c) : (locale_t)0;
-}
-
-static void value_locale_end(locale_t c, locale_t before)
-{
-    if (!c)
-        return;
-    uselocale(before);
-    freelocale(c);
-}
+/* ---- numbers as text ---- */
 
 static void value_print_real(madpo_strbuf *out, double d)
 {
     char text[NUMBER_TEXT];
-    locale_t c, before = value_locale_begin(&c);
+    madpo_numbers was = madpo_numbers_begin();
 
     for (int digits = 15; digits <= 17; digits++) {
         snprintf(text, sizeof text, "%.*g", digits, d);
         if (strtod(text, NULL) == d)
             break;
     }
-    value_locale_end(c, before);
+    madpo_numbers_end(was);
     madpo_strbuf_append(out, text);
     /* what looks like an integer to libconfig may be too long for one */
     if (!strpbrk(text, ".en"))
@@ -52,10 +36,10 @@ static void value_print_real(madpo_strbuf *out, double d)
 static bool value_parse_real(double *out, const char *text)
 {
     char *end;
-    locale_t c, before = value_locale_begin(&c);
+    madpo_numbers was = madpo_numbers_begin();
 
     *out = strtod(text, &end);
-    value_locale_end(c, before);
+    madpo_numbers_end(was);
     return end != text && *end == '\0';
 }
 

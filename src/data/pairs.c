@@ -1,7 +1,6 @@
-/* Preference pairs from and to JSON lines; see madpo/pairs.h and data/pairs.h. */
+/* The table of preference pairs, written as JSON lines; pairs_read.c fills it from files. */
 #include "data/pairs.h"
 
-#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,8 +8,8 @@
 #include <xxhash.h>
 
 #include "base/error.h"
-#include "base/file.h"
 #include "base/json.h"
+#include "data/pairs_inside.h"
 
 struct madpo_pairs {
     madpo_pair *v; /* [n] owned */
@@ -29,7 +28,7 @@ void madpo_pairs_free(madpo_pairs *pairs)
     if (!pairs)
         return;
     for (size_t i = 0; i < pairs->n; i++)
-        free(pairs->v[i].prompt); /* the three texts are one block */
+        free(pairs->v[i].prompt); /* the texts are one block, which begins with it */
     free(pairs->v);
     free(pairs);
 }
@@ -58,7 +57,8 @@ static char *pairs_put(char **to, const char *text, size_t n)
 
 madpo_status madpo_pairs_add(madpo_pairs *pairs, const madpo_pair *pair, madpo_error *err)
 {
-    size_t bytes = pair->n_prompt + pair->n_chosen + pair->n_rejected + 3;
+    size_t n_source = pair->source ? strlen(pair->source) : 0;
+    size_t bytes = pair->n_prompt + pair->n_chosen + pair->n_rejected + n_source + 4;
     madpo_pair *p;
     char *to;
 
@@ -79,215 +79,21 @@ madpo_status madpo_pairs_add(madpo_pairs *pairs, const madpo_pair *pair, madpo_e
     p->prompt = pairs_put(&to, pair->prompt, pair->n_prompt);
     p->chosen = pairs_put(&to, pair->chosen, pair->n_chosen);
     p->rejected = pairs_put(&to, pair->rejected, pair->n_rejected);
+    if (pair->source)
+        p->source = pairs_put(&to, pair->source, n_source);
     return MADPO_OK;
 }
 
-/* ---- reading ---- */
-
-typedef struct pairs_reader {
-    madpo_pairs *pairs;
-    const char *path;
-    int line;
-    madpo_error *err;
-} pairs_reader;
-
-static const char *pairs_type_name(const json_t *value)
+void madpo__pairs_swap(madpo_pairs *pairs, size_t i)
 {
-    static const char *const names[] = {"an object", "an array", "a string", "a number",
-                                        "a number",  "true",     "false",    "null"};
+    madpo_pair *p = &pairs->v[i], was = *p;
 
-    return names[json_typeof(value)];
-}
-
-/* A text field; `may_be_empty` holds for the prompt. */
-static madpo_status pairs_text(const pairs_reader *r, const json_t *line, const char *key,
-                               bool may_be_empty, char **text, size_t *n)
-{
-    const json_t *value = json_object_get(line, key);
-
-    if (!value)
-        return madpo_error_set_at(r->err, MADPO_ERR_DATA, r->path, r->line, 0,
-                                  "field \"%s\" is missing; a pair has prompt, chosen and rejected",
-                                  key);
-    if (!json_is_string(value))
-        return madpo_error_set_at(r->err, MADPO_ERR_DATA, r->path, r->line, 0,
-                                  "field \"%s\" must be a string, not %s", key,
-                                  pairs_type_name(value));
-    if (!may_be_empty && !json_string_length(value))
-        return madpo_error_set_at(r->err, MADPO_ERR_DATA, r->path, r->line, 0,
-                                  "field \"%s\" is empty; fill it in or remove the line", key);
-    *text = (char *)(uintptr_t)json_string_value(value); /* only read; copied by _add */
-    *n = json_string_length(value);
-    return MADPO_OK;
-}
-
-/* An optional number; NaN when absent or null. */
-static madpo_status pairs_number(const pairs_reader *r, const json_t *line, const char *key,
-                                 double *out)
-{
-    const json_t *value = json_object_get(line, key);
-
-    *out = NAN;
-    if (!value || json_is_null(value))
-        return MADPO_OK;
-    if (!json_is_number(value))
-        return madpo_error_set_at(r->err, MADPO_ERR_DATA, r->path, r->line, 0,
-                                  "field \"%s\" must be a number, not %s", key,
-                                  pairs_type_name(value));
-    *out = json_number_value(value);
-    return MADPO_OK;
-}
-
-static madpo_status pairs_id(const pairs_reader *r, const json_t *line, int64_t *out)
-{
-    const json_t *value = json_object_get(line, "id");
-
-    *out = (int64_t)r->pairs->n;
-    if (!value || json_is_null(value))
-        return MADPO_OK;
-    if (!json_is_integer(value))
-        return madpo_error_set_at(r->err, MADPO_ERR_DATA, r->path, r->line, 0,
-                                  "field \"id\" must be an integer, not %s",
-                                  pairs_type_name(value));
-    *out = json_integer_value(value);
-    return MADPO_OK;
-}
-
-static madpo_status pairs_split(const pairs_reader *r, const json_t *line, bool *eval)
-{
-    const json_t *value = json_object_get(line, "split");
-    const char *name = json_string_value(value);
-
-    *eval = name && !strcmp(name, "eval");
-    if (!value || json_is_null(value) || *eval || (name && !strcmp(name, "train")))
-        return MADPO_OK;
-    return madpo_error_set_at(r->err, MADPO_ERR_DATA, r->path, r->line, 0,
-                              "field \"split\" must be \"train\" or \"eval\", not %.40s",
-                              name ? name : pairs_type_name(value));
-}
-
-static madpo_status pairs_object(const pairs_reader *r, const json_t *line)
-{
-    madpo_pair p = {0};
-    madpo_status st;
-
-    if (!json_is_object(line))
-        return madpo_error_set_at(
-            r->err, MADPO_ERR_DATA, r->path, r->line, 0,
-            "the line holds %s; an object with prompt, chosen and rejected is "
-            "expected",
-            pairs_type_name(line));
-    st = pairs_text(r, line, "prompt", true, &p.prompt, &p.n_prompt);
-    if (st == MADPO_OK)
-        st = pairs_text(r, line, "chosen", false, &p.chosen, &p.n_chosen);
-    if (st == MADPO_OK)
-        st = pairs_text(r, line, "rejected", false, &p.rejected, &p.n_rejected);
-    if (st == MADPO_OK)
-        st = pairs_id(r, line, &p.id);
-    if (st == MADPO_OK)
-        st = pairs_number(r, line, "score_chosen", &p.score_chosen);
-    if (st == MADPO_OK)
-        st = pairs_number(r, line, "score_rejected", &p.score_rejected);
-    if (st == MADPO_OK)
-        st = pairs_split(r, line, &p.eval);
-    return st == MADPO_OK ? madpo_pairs_add(r->pairs, &p, r->err) : st;
-}
-
-static madpo_status pairs_line(const pairs_reader *r, const char *text, size_t n)
-{
-    madpo_error why = MADPO_ERROR_INIT;
-    json_t *line;
-    madpo_status st = madpo_json_parse(&line, text, n, r->path, r->line, &why);
-
-    if (st == MADPO_OK)
-        st = pairs_object(r, line);
-    else
-        madpo_error_set_at(r->err, st, r->path, r->line, why.column,
-                           "%s; each line is one JSON object with prompt, chosen and rejected",
-                           why.message);
-    json_decref(line);
-    return st;
-}
-
-static bool pairs_is_blank(const char *text, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        if (text[i] != ' ' && text[i] != '\t' && text[i] != '\r')
-            return false;
-    return true;
-}
-
-static madpo_status pairs_read(pairs_reader *r, const char *text, size_t n, bool skip_bad,
-                               size_t *skipped)
-{
-    size_t at = n >= 3 && !memcmp(text, "\xEF\xBB\xBF", 3) ? 3 : 0, end;
-
-    for (; at < n; at = end + 1) {
-        const char *stop = memchr(text + at, '\n', n - at);
-        madpo_status st;
-
-        end = stop ? (size_t)(stop - text) : n;
-        r->line += r->line < INT_MAX;
-        if (pairs_is_blank(text + at, end - at))
-            continue;
-        st = pairs_line(r, text + at, end - at);
-        if (st == MADPO_ERR_DATA && skip_bad) {
-            madpo_error_clear(r->err);
-            ++*skipped;
-        } else if (st != MADPO_OK) {
-            return st;
-        }
-    }
-    if (r->pairs->n)
-        return MADPO_OK;
-    if (*skipped)
-        return madpo_error_set_at(
-            r->err, MADPO_ERR_DATA, r->path, 0, 0,
-            "none of the %zu lines is a pair; each needs the strings prompt, chosen and "
-            "rejected",
-            *skipped);
-    return madpo_error_set_at(
-        r->err, MADPO_ERR_DATA, r->path, 0, 0,
-        "the file is empty; write one JSON object with prompt, chosen and rejected a "
-        "line");
-}
-
-madpo_status madpo_pairs_parse(madpo_pairs **out, const char *text, size_t n, const char *name,
-                               bool skip_bad, size_t *skipped, madpo_error *err)
-{
-    madpo_error local = MADPO_ERROR_INIT;
-    pairs_reader r = {NULL, name, 0, err ? err : &local};
-    size_t n_skipped = 0;
-    madpo_status st = madpo_pairs_new(&r.pairs, r.err);
-
-    *out = NULL;
-    if (st == MADPO_OK)
-        st = pairs_read(&r, text, n, skip_bad, &n_skipped);
-    if (skipped)
-        *skipped = n_skipped;
-    if (st == MADPO_OK) {
-        *out = r.pairs;
-        r.pairs = NULL; /* moved to the caller */
-    }
-    madpo_pairs_free(r.pairs);
-    return st;
-}
-
-madpo_status madpo_pairs_load(madpo_pairs **out, const char *path, bool skip_bad, size_t *skipped,
-                              madpo_error *err)
-{
-    char *text = NULL;
-    size_t n;
-    madpo_status st;
-
-    *out = NULL;
-    if (skipped)
-        *skipped = 0;
-    st = madpo_file_read(&text, &n, path, err);
-    if (st == MADPO_OK)
-        st = madpo_pairs_parse(out, text, n, path, skip_bad, skipped, err);
-    free(text);
-    return st;
+    p->chosen = was.rejected;
+    p->n_chosen = was.n_rejected;
+    p->score_chosen = was.score_rejected;
+    p->rejected = was.chosen;
+    p->n_rejected = was.n_chosen;
+    p->score_rejected = was.score_chosen;
 }
 
 /* ---- writing ---- */
@@ -309,6 +115,13 @@ madpo_status madpo_pair_format(char **out, const madpo_pair *pair, madpo_error *
         bad |= json_object_set_new(line, "score_chosen", json_real(pair->score_chosen));
     if (isfinite(pair->score_rejected))
         bad |= json_object_set_new(line, "score_rejected", json_real(pair->score_rejected));
+    if (isfinite(pair->margin))
+        bad |= json_object_set_new(line, "margin", json_real(pair->margin));
+    if (pair->source)
+        bad |= json_object_set_new(line, "source",
+                                   madpo_json_text(pair->source, strlen(pair->source)));
+    if (pair->specials)
+        bad |= json_object_set_new(line, "specials", json_true());
     bad |= json_object_set_new(line, "split", json_string(pair->eval ? "eval" : "train"));
     st = bad ? madpo_error_set(err, MADPO_ERR_NOMEM, "no memory to write a pair")
              : madpo_json_dump(&text, line, err);
@@ -348,6 +161,10 @@ void madpo_pairs_digest(const madpo_pairs *pairs, char hex[33])
         pairs_mix(&running, p->prompt, p->n_prompt);
         pairs_mix(&running, p->chosen, p->n_chosen);
         pairs_mix(&running, p->rejected, p->n_rejected);
+        if (isfinite(p->margin)) /* absent ones leave the digest as it was */
+            pairs_mix(&running, &p->margin, sizeof p->margin);
+        if (p->specials)
+            pairs_mix(&running, "specials", 8);
     }
     XXH128_canonicalFromHash(&bytes, running);
     for (size_t i = 0; i < sizeof bytes.digest; i++) {

@@ -10,7 +10,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
-#include "train/source.h"
+#include "train/given.h"
 
 static const char stage_name[] = "prepare";
 
@@ -217,6 +217,8 @@ static madpo_status make_all(madpo_source *source, madpo_stage_context *ctx, mad
 {
     madpo_status st = make_tokenizer(source, ctx, err);
 
+    if (st == MADPO_OK && source->kind == MADPO_SOURCE_PAIRS)
+        st = madpo_given_fit(source, ctx, err);
     if (st == MADPO_OK)
         st = source->kind == MADPO_SOURCE_PAIRS ? write_pairs(source, ctx, err)
                                                 : make_scorer(source, ctx, err);
@@ -236,6 +238,8 @@ static madpo_status load_all(madpo_source *source, madpo_stage_context *ctx, mad
 
     if (st == MADPO_OK && source->kind != MADPO_SOURCE_PAIRS)
         st = load_scorer(source, ctx, err);
+    if (st == MADPO_OK && source->kind == MADPO_SOURCE_PAIRS)
+        st = madpo_given_fit(source, ctx, err);
     return st;
 }
 

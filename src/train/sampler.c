@@ -54,15 +54,16 @@ static bool is_utf8(const char *text, size_t n)
     return cp >= 0;
 }
 
-/* bos and the ids of text. */
+/* bos, if there is one, and the ids of text. */
 static madpo_status encode_prompt(madpo_ids *out, madpo_tokenizer *tok, const char *text, size_t n,
-                                  madpo_error *err)
+                                  bool specials, madpo_error *err)
 {
+    int32_t bos = madpo_tokenizer_bos(tok);
     madpo_status st;
 
     out->n = 0;
-    st = madpo_ids_push(out, madpo_tokenizer_bos(tok), err);
-    return st == MADPO_OK ? madpo_tokenizer_encode(tok, text, n, false, out, err) : st;
+    st = bos >= 0 ? madpo_ids_push(out, bos, err) : MADPO_OK;
+    return st == MADPO_OK ? madpo_tokenizer_encode(tok, text, n, specials, out, err) : st;
 }
 
 /* Decode the first `cut` ids of a review. *text stays NULL if that splits a character or would be
@@ -76,7 +77,7 @@ static madpo_status try_cut(char **text, madpo_ids *ids, const madpo_ids *review
 
     *text = NULL;
     if (st == MADPO_OK)
-        st = encode_prompt(ids, tok, decoded, n, err);
+        st = encode_prompt(ids, tok, decoded, n, false, err);
     if (st == MADPO_OK && ids->n <= max_ids && is_utf8(decoded, n) && strlen(decoded) == n) {
         *text = decoded;
         decoded = NULL;
@@ -124,25 +125,37 @@ static bool is_known(const madpo_prompts *prompts, const char *text)
     return false;
 }
 
+static void cut_prompt(madpo_ids *ids, size_t n, size_t n_bos, bool keep_start)
+{
+    if (!keep_start)
+        memmove(ids->v + n_bos, ids->v + n_bos + (ids->n - n), (n - n_bos) * sizeof *ids->v);
+    ids->n = n;
+}
+
 static madpo_status add_pair(madpo_prompts *prompts, const madpo_stage_context *ctx,
                              const madpo_pair *pair, int64_t number, madpo_error *err)
 {
-    size_t max = (size_t)ctx->options->data.max_prompt;
+    const madpo_options *o = ctx->options;
+    size_t max = (size_t)(o->data.max_prompt ? o->data.max_prompt
+                                             : o->data.max_tokens - o->generate.max_new);
     madpo_ids ids = {0};
     char *text = NULL;
-    madpo_status st = encode_prompt(&ids, ctx->tok, pair->prompt, pair->n_prompt, err);
+    madpo_status st =
+        encode_prompt(&ids, ctx->tok, pair->prompt, pair->n_prompt, pair->specials, err);
 
-    if (st == MADPO_OK && ids.n > max) { /* bos and the last max - 1, as for training */
-        memmove(ids.v + 1, ids.v + 1 + (ids.n - max), (max - 1) * sizeof *ids.v);
-        ids.n = max;
-    }
+    if (st == MADPO_OK && ids.n > max) /* bos and the others' end or beginning, as for training */
+        cut_prompt(&ids, max, madpo_tokenizer_bos(ctx->tok) >= 0,
+                   strcmp(o->data.prompt_keep, "start") == 0);
     if (st == MADPO_OK)
         st = madpo_utf8_sanitize(&text, NULL, pair->prompt, pair->n_prompt, err);
     if (st != MADPO_OK) {
         madpo_ids_dispose(&ids);
         return st;
     }
-    return prompts_take(prompts, &ids, text, number, err);
+    st = prompts_take(prompts, &ids, text, number, err);
+    if (st == MADPO_OK)
+        prompts->v[prompts->n - 1].specials = pair->specials;
+    return st;
 }
 
 madpo_status madpo_prompts_add_pairs(madpo_prompts *prompts, const madpo_stage_context *ctx,

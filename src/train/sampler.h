@@ -10,7 +10,8 @@ typedef struct madpo_prompt {
     int32_t n;
     char *text; /* owned, valid UTF-8, terminated */
     size_t n_text;
-    int64_t id; /* review number in split order, or position of the pair */
+    bool specials; /* special tokens in the text count as such: it is of a chat layout */
+    int64_t id;    /* review number in split order, or position of the pair */
 } madpo_prompt;
 
 typedef struct madpo_prompts {

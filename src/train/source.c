@@ -11,6 +11,7 @@
 #include "base/rng.h"
 #include "base/strbuf.h"
 #include "data/synth.h"
+#include "train/given.h"
 
 static const char *const kind_names[] = {"synthetic", "reviews", "pairs"};
 
@@ -169,7 +170,7 @@ static madpo_status load_pairs(madpo_source *source, const madpo_options *o,
         return madpo_error_set(err, MADPO_ERR_CONFIG,
                                "data.source is pairs but data.pairs names no file: set it");
     if (!given)
-        st = madpo_pairs_load(&loaded, o->data.pairs, o->data.skip_bad_lines, NULL, err);
+        st = madpo_given_load(&loaded, o, &source->report, err);
     if (st == MADPO_OK)
         st = split_pairs(source, given ? given : loaded, o, err);
     madpo_pairs_free(loaded);
@@ -221,5 +222,9 @@ madpo_status madpo_source_describe(char **out, const madpo_source *source,
                         kind_names[source->kind], source->n, source->n - source->n_train,
                         (long long)options->data.max_prompt, (long long)options->data.max_tokens,
                         source->digest);
+    if (source->kind == MADPO_SOURCE_PAIRS)
+        madpo_strbuf_printf(&b, " truncation %s prompt_keep %s tokenize %s",
+                            options->data.truncation, options->data.prompt_keep,
+                            options->data.tokenize);
     return madpo_strbuf_steal(&b, out, NULL, err);
 }

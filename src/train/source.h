@@ -13,10 +13,11 @@ typedef enum madpo_source_kind {
 
 typedef struct madpo_source {
     madpo_source_kind kind;
-    madpo_reviews reviews; /* shuffled by seed; training first */
-    size_t n_train;        /* reviews, or pairs, for training */
-    madpo_pairs *pairs;    /* copies with the split decided; NULL unless kind is pairs */
-    size_t n;              /* reviews or pairs */
+    madpo_reviews reviews;     /* shuffled by seed; training first */
+    size_t n_train;            /* reviews, or pairs, for training */
+    madpo_pairs *pairs;        /* copies with the split decided; NULL unless kind is pairs */
+    size_t n;                  /* reviews or pairs */
+    madpo_pairs_report report; /* of the pairs' file; all 0 for other sources */
     char digest[33];
     madpo_tokenizer *tok; /* set by _prepare */
     madpo_scorer *scorer; /* set by _prepare; NULL for pairs */

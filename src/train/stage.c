@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "train/given.h"
 
 uint64_t madpo_stage_seed(const madpo_stage_context *ctx, const char *purpose)
 {
@@ -50,13 +51,12 @@ madpo_status madpo_stage_check_stop(madpo_stage_context *ctx, const char *stage,
 madpo_tokenize_options madpo_stage_tokenize_options(const madpo_stage_context *ctx)
 {
     const madpo_options *o = ctx->options;
-    bool given = ctx->given_pairs != NULL;
 
-    return (madpo_tokenize_options){
-        .max_prompt = (int32_t)(given ? o->data.max_prompt : o->data.max_tokens - 1),
-        .max_tokens = (int32_t)o->data.max_tokens,
-        .add_eos = given,
-        .truncate_prompt = given ? o->data.truncate_prompt : true};
+    if (ctx->given_pairs)
+        return madpo_given_tokenize_options(o);
+    return (madpo_tokenize_options){.max_prompt = (int32_t)o->data.max_tokens - 1,
+                                    .max_tokens = (int32_t)o->data.max_tokens,
+                                    .truncate_prompt = true};
 }
 
 /* Append the values of every line of `text` to `array`. */

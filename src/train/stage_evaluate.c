@@ -191,8 +191,10 @@ static madpo_status samples_as_pairs(madpo_pairs **out, const evaluate *e, madpo
                                (char *)sample_text(e, REFERENCE, i), /* only read and copied */
                            .rejected = (char *)sample_text(e, POLICY, i),
                            .id = (int64_t)i,
+                           .specials = e->prompts.v[i].specials,
                            .score_chosen = NAN,
-                           .score_rejected = NAN};
+                           .score_rejected = NAN,
+                           .margin = NAN};
 
         pair.n_chosen = strlen(pair.chosen);
         pair.n_rejected = strlen(pair.rejected);
@@ -257,6 +259,7 @@ static madpo_status judge_by_reward(evaluate *e, madpo_error *err)
     madpo_examples examples = {0};
     madpo_status st;
 
+    options.truncation = MADPO_TRUNCATION_ERROR; /* every sample is judged, an empty one too */
     options.truncate_prompt = true;
     options.end_with_eos = true;
     st = samples_as_pairs(&pairs, e, err);

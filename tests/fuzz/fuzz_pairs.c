@@ -28,6 +28,30 @@ static void check_again(const madpo_pairs *pairs)
     madpo_strbuf_dispose(&text);
 }
 
+/* Chat layouts and the user's own field names, with which other lines are good. */
+static void check_with(const uint8_t *data, size_t size, const char *chat, const char *fields)
+{
+    madpo_error err = MADPO_ERROR_INIT;
+    madpo_pairs_options o;
+    madpo_pairs_report report;
+    madpo_pairs *pairs;
+    madpo_status st;
+
+    madpo_pairs_options_defaults(&o);
+    o.skip_bad = true;
+    o.chat = chat;
+    o.fields = fields;
+    st = madpo_pairs_parse_with(&pairs, (const char *)data, size, "input", &o, &report, &err);
+    FUZZ_CHECK(st == MADPO_OK ? pairs != NULL : st == MADPO_ERR_DATA && err.message[0]);
+    if (!pairs)
+        return;
+    FUZZ_CHECK(madpo_pairs_count(pairs) + report.n_bad + report.n_ties == report.n_records);
+    FUZZ_CHECK(report.n_plain + report.n_implicit + report.n_transcript + report.n_messages ==
+               madpo_pairs_count(pairs));
+    check_again(pairs);
+    madpo_pairs_free(pairs);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     madpo_error strict = MADPO_ERROR_INIT, lenient = MADPO_ERROR_INIT;
@@ -47,5 +71,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     /* strict fails exactly where lenient skips or finds nothing */
     FUZZ_CHECK((strict.code == MADPO_OK) == (st == MADPO_OK && skipped == 0));
     madpo_pairs_free(pairs);
+    check_with(data, size, "chatml", "");
+    check_with(data, size, "gemma", "prompt=q.text,first=a,second=b,label=best");
     return 0;
 }

@@ -27,7 +27,8 @@ static madpo_pairs *make_pairs(int n)
                            .rejected = (char *)bad[(i / 3) % 3],
                            .id = 1000 + i,
                            .score_chosen = NAN,
-                           .score_rejected = NAN};
+                           .score_rejected = NAN,
+                           .margin = NAN};
 
         snprintf(prompt, sizeof prompt, "Film %d", i % 20);
         pair.n_prompt = strlen(pair.prompt);
@@ -102,6 +103,58 @@ static void test_split(void **state)
     tmp_free(dir);
 }
 
+/* A pair that tokenizing drops is left out once, before any stage, so that positions agree in all
+ * of them, also when the run goes on later; ties are, too. */
+static void test_dropped(void **state)
+{
+    static const char text[] =
+        "prompt,first_response,second_response,choice\n"
+        "Film 1, is fine., is dull.,0\n"
+        "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
+        "sixteen seventeen eighteen nineteen twenty one two three four five six, b, c,1\n"
+        "Film 2, is bad., is good.,1\n"
+        "Film 3, is so., is so.,1\n"
+        "Film 4, is great., is bad.,0\n";
+    char *dir = tmp_new(), *a = tmp_path(dir, "a"), *file = tmp_file(dir, "pairs.csv", text);
+    char setting[1024];
+    const char *settings[] = {setting,
+                              "data.source=pairs",
+                              "run.stages=sft,reward,margins,policy",
+                              "data.truncation=keep_start",
+                              "data.max_prompt=0",
+                              "data.tokenize=joint",
+                              NULL};
+    train_result r;
+    const json_t *prepared;
+    char *made;
+    size_t n, n_lines = 0;
+
+    (void)state;
+    snprintf(setting, sizeof setting, "data.pairs=%s", file);
+    for (int resume = 0; resume < 2; resume++) {
+        r = train_run_ok(&(train_case){.dir = a, .settings = settings, .resume = resume});
+        prepared = train_event(&r, "stage", "prepare", 0); /* none when the run goes on */
+        if (prepared)
+            assert_int_equal(train_number(prepared, "train") + train_number(prepared, "held_out"),
+                             3);
+        assert_int_equal(prepared != NULL, !resume);
+        train_result_free(&r);
+    }
+    made = train_file(a, "pairs.jsonl", &n);
+    for (size_t i = 0; i < n; i++)
+        n_lines += made[i] == '\n';
+    assert_int_equal(n_lines, 3);
+    assert_null(strstr(made, "twelve"));
+    assert_non_null(strstr(made, "\"chosen\":\" is good.\""));
+    free(made);
+    made = train_file(a, "margins.jsonl", &n);
+    assert_non_null(strstr(made, "\"pair\":2"));
+    free(made);
+    free(file);
+    free(a);
+    tmp_free(dir);
+}
+
 static void refuse(const char *text, madpo_status status, const char *told)
 {
     char *dir = tmp_new(), *a = tmp_path(dir, "a"), *file = tmp_file(dir, "pairs.jsonl", text);
@@ -133,6 +186,7 @@ static void test_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_api), cmocka_unit_test(test_split),
+                                       cmocka_unit_test(test_dropped),
                                        cmocka_unit_test(test_refused)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);

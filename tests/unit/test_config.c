@@ -319,6 +319,8 @@ static void test_checks_between_keys(void **state)
          "data.reviews and data.pairs are both set; say which to train on with data.source"},
         {{"data.max_prompt=96"},
          "data.max_prompt = 96 leaves no room for an answer: must be below data.max_tokens = 96"},
+        {{"data.max_prompt=0"},
+         "data.max_prompt = 0 (no limit) needs data.truncation = \"keep_start\" or \"keep_end\""},
         {{"generate.prompt_tokens=21"},
          "generate.prompt_tokens = 21 must be at most data.max_prompt = 20"},
         {{"generate.max_new=89"},

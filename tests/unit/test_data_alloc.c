@@ -16,7 +16,8 @@
 #include "tests/support/tmp.h"
 #include "tests/unit/expect.h"
 
-static char *dir, *csv, *jsonl, *tokenizer_json, *tokenizer_dir, *scorer_path;
+static char *dir, *csv, *csv_pairs, *chat_pairs, *jsonl, *tokenizer_json, *tokenizer_dir,
+    *scorer_path;
 static madpo_tokenizer *trained;
 static madpo_pairs *pairs;
 static madpo_reviews reviews;
@@ -134,6 +135,32 @@ static madpo_status load_pairs(void)
     return st;
 }
 
+static madpo_status load_pairs_with(const char *path, const char *fields)
+{
+    madpo_pairs_options o;
+    madpo_pairs *p;
+    madpo_status st;
+
+    madpo_pairs_options_defaults(&o);
+    o.chat = "chatml";
+    o.fields = fields;
+    st = madpo_pairs_load_with(&p, path, &o, NULL, NULL);
+    assert_true((st == MADPO_OK) == (p != NULL));
+    madpo_pairs_free(p);
+    return st;
+}
+
+/* A header, labels to be understood at the end, and field names of one's own. */
+static madpo_status load_csv_pairs(void)
+{
+    return load_pairs_with(csv_pairs, "prompt=q,first=a,second=b,label=best");
+}
+
+static madpo_status load_chat_pairs(void)
+{
+    return load_pairs_with(chat_pairs, "");
+}
+
 static madpo_status format_pair(void)
 {
     char *line;
@@ -146,6 +173,21 @@ static madpo_status format_pair(void)
 static madpo_status make_examples(void)
 {
     const madpo_tokenize_options o = {.max_prompt = 50, .max_tokens = 200, .add_eos = true};
+    madpo_examples e;
+    madpo_status st = madpo_examples_from_pairs(&e, pairs, trained, &o, NULL);
+
+    assert_true((st == MADPO_OK) == (e.v != NULL));
+    madpo_examples_dispose(&e);
+    return st;
+}
+
+static madpo_status make_joint_examples(void)
+{
+    const madpo_tokenize_options o = {.max_prompt = 50,
+                                      .max_tokens = 200,
+                                      .add_eos = true,
+                                      .truncation = MADPO_TRUNCATION_KEEP_END,
+                                      .mode = MADPO_TOKENIZE_JOINT};
     madpo_examples e;
     madpo_status st = madpo_examples_from_pairs(&e, pairs, trained, &o, NULL);
 
@@ -205,8 +247,11 @@ TEST(encode_decode, 8, MADPO_ERR_NOMEM)
 TEST(load_reviews, 5, MADPO_ERR_NOMEM)
 TEST(save_reviews, 3, MADPO_ERR_NOMEM)
 TEST(load_pairs, 15, MADPO_ERR_DATA)
+TEST(load_csv_pairs, 40, MADPO_OK)
+TEST(load_chat_pairs, 60, MADPO_ERR_DATA)
 TEST(format_pair, 10, MADPO_OK)
 TEST(make_examples, 2, MADPO_ERR_NOMEM)
+TEST(make_joint_examples, 5, MADPO_ERR_NOMEM)
 TEST(make_packer, 2, MADPO_ERR_NOMEM)
 TEST(synth, 6, MADPO_ERR_NOMEM)
 TEST(train_save_load_scorer, 10, MADPO_ERR_NOMEM)
@@ -228,6 +273,14 @@ static int setup(void **state)
         tmp_file(dir, "p.jsonl",
                  "{\"prompt\":\"a cat\",\"chosen\":\" sat\",\"rejected\":\" hat\"}\n"
                  "{\"prompt\":\"a\",\"chosen\":\"b\",\"rejected\":\"c\",\"score_chosen\":1.5}\n");
+    csv_pairs = tmp_file(dir, "p.csv", "q,a,b,best\nx,\"y\",z,0\nx,y,z,1\nx,z,z,1\n");
+    chat_pairs = tmp_file(dir, "chat.json",
+                          "[{\"chosen\":[{\"role\":\"user\",\"content\":\"a\"},"
+                          "{\"role\":\"assistant\",\"content\":\"b\"},"
+                          "{\"role\":\"user\",\"content\":\"c\"},"
+                          "{\"role\":\"assistant\",\"content\":\"d\"}],"
+                          "\"rejected\":[{\"role\":\"user\",\"content\":\"a\"},"
+                          "{\"role\":\"assistant\",\"content\":\"e\"}]}]");
     madpo_tokenizer_train_options_defaults(&o);
     o.vocab = 280;
     EXPECT_OK(madpo_tokenizer_train(&trained, &t, 1, &o, &err));
@@ -249,6 +302,8 @@ static int teardown(void **state)
     free(tokenizer_dir);
     free(tokenizer_json);
     free(scorer_path);
+    free(csv_pairs);
+    free(chat_pairs);
     free(jsonl);
     return 0;
 }
@@ -256,12 +311,21 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_train_tokenizer), cmocka_unit_test(test_load_tokenizer),
-        cmocka_unit_test(test_save_tokenizer),  cmocka_unit_test(test_encode_decode),
-        cmocka_unit_test(test_load_reviews),    cmocka_unit_test(test_save_reviews),
-        cmocka_unit_test(test_load_pairs),      cmocka_unit_test(test_format_pair),
-        cmocka_unit_test(test_make_examples),   cmocka_unit_test(test_make_packer),
-        cmocka_unit_test(test_synth),           cmocka_unit_test(test_train_save_load_scorer),
+        cmocka_unit_test(test_train_tokenizer),
+        cmocka_unit_test(test_load_tokenizer),
+        cmocka_unit_test(test_save_tokenizer),
+        cmocka_unit_test(test_encode_decode),
+        cmocka_unit_test(test_load_reviews),
+        cmocka_unit_test(test_save_reviews),
+        cmocka_unit_test(test_load_pairs),
+        cmocka_unit_test(test_load_csv_pairs),
+        cmocka_unit_test(test_load_chat_pairs),
+        cmocka_unit_test(test_make_joint_examples),
+        cmocka_unit_test(test_format_pair),
+        cmocka_unit_test(test_make_examples),
+        cmocka_unit_test(test_make_packer),
+        cmocka_unit_test(test_synth),
+        cmocka_unit_test(test_train_save_load_scorer),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

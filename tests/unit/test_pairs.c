@@ -75,10 +75,13 @@ static const struct bad_line {
      ":2: field \"chosen\" is empty; fill it in or remove the line"},
     {PAIR "\n{\"prompt\":\"p\",\"chosen\":\"c\",\"rejected\":\"\"}\n",
      ":3: field \"rejected\" is empty; fill it in or remove the line"},
-    {PAIR "{\"chosen\":\"c\",\"rejected\":\"r\"}\n",
-     ":2: field \"prompt\" is missing; a pair has prompt, chosen and rejected"},
-    {PAIR "{\"prompt\":[],\"chosen\":\"c\",\"rejected\":\"r\"}\n",
-     ":2: field \"prompt\" must be a string, not an array"},
+    {PAIR "{\"prompt\":\"p\",\"rejected\":\"r\"}\n",
+     ":2: field \"chosen\" is missing; a pair has prompt, chosen and rejected"},
+    {PAIR "{\"prompt\":\"p\",\"answer\":\"r\"}\n",
+     ":2: fields \"chosen\" and \"rejected\" are missing; there are \"prompt\", \"answer\"; say "
+     "which is which with data.fields"},
+    {PAIR "{\"prompt\":7,\"chosen\":\"c\",\"rejected\":\"r\"}\n",
+     ":2: field \"prompt\" must be a string, not a number"},
     {PAIR "{\"prompt\":\"p\",\"chosen\":1,\"rejected\":\"r\"}\n",
      ":2: field \"chosen\" must be a string, not a number"},
     {PAIR "[1]\n",
@@ -153,6 +156,7 @@ static void test_format_and_load(void **state)
                     .id = 41,
                     .score_chosen = 0.1,
                     .score_rejected = NAN,
+                    .margin = NAN,
                     .eval = true};
     madpo_error err = MADPO_ERROR_INIT;
     madpo_pairs *pairs;

@@ -1,0 +1,120 @@
+/* The user's own pairs, from the file to what can be trained on. */
+#include "train/given.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "text/chat.h"
+
+/* ---- reading ---- */
+
+static const char *const chat_names[] = {"none", "gemma", "llama3", "chatml"}; /* by kind */
+
+/* The layout of the named tokenizer's own template. One with another template counts as none:
+ * whether messages are there, which need one, only the file tells. */
+static madpo_status given_chat_of(const char **out, const char *path, madpo_error *err)
+{
+    madpo_error why = MADPO_ERROR_INIT;
+    madpo_chat_kind kind = MADPO_CHAT_NONE;
+    madpo_tokenizer *tok;
+    madpo_status st = madpo_tokenizer_load(&tok, path, err);
+
+    if (st != MADPO_OK)
+        return st;
+    st = madpo_chat_of_tokenizer(&kind, tok, &why);
+    madpo_tokenizer_free(tok);
+    *out = chat_names[st == MADPO_OK ? kind : MADPO_CHAT_NONE];
+    if (st == MADPO_OK || st == MADPO_ERR_UNSUPPORTED)
+        return MADPO_OK;
+    return madpo_error_set(err, st, "%s", why.message);
+}
+
+madpo_status madpo_given_load(madpo_pairs **out, const madpo_options *o, madpo_pairs_report *report,
+                              madpo_error *err)
+{
+    madpo_pairs_options options;
+    madpo_status st = MADPO_OK;
+
+    *out = NULL;
+    madpo_pairs_options_defaults(&options);
+    options.fields = o->data.fields;
+    options.chat = o->data.chat;
+    options.label_base = (int)o->data.label_base;
+    options.label_seed = (uint64_t)(o->data.label_seed ? o->data.label_seed : o->run.seed);
+    options.skip_bad = o->data.skip_bad_lines;
+    options.drop_ties = o->data.drop_ties;
+    if (!strcmp(options.chat, "auto")) {
+        options.chat = "none";
+        if (*o->tokenizer.path)
+            st = given_chat_of(&options.chat, o->tokenizer.path, err);
+    }
+    return st == MADPO_OK ? madpo_pairs_load_with(out, o->data.pairs, &options, report, err) : st;
+}
+
+/* ---- tokens ---- */
+
+madpo_tokenize_options madpo_given_tokenize_options(const madpo_options *o)
+{
+    const char *truncation = o->data.truncation;
+
+    return (madpo_tokenize_options){
+        .max_prompt = (int32_t)o->data.max_prompt,
+        .max_tokens = (int32_t)o->data.max_tokens,
+        .truncation = !strcmp(truncation, "keep_start") ? MADPO_TRUNCATION_KEEP_START
+                      : !strcmp(truncation, "keep_end") ? MADPO_TRUNCATION_KEEP_END
+                                                        : MADPO_TRUNCATION_ERROR,
+        .mode = !strcmp(o->data.tokenize, "joint") ? MADPO_TOKENIZE_JOINT : MADPO_TOKENIZE_SEPARATE,
+        .add_eos = true,
+        .truncate_prompt = o->data.truncate_prompt,
+        .keep_prompt_start = !strcmp(o->data.prompt_keep, "start")};
+}
+
+/* The pairs that the examples were made from. */
+static madpo_status given_keep(madpo_source *source, const madpo_examples *examples,
+                               madpo_error *err)
+{
+    madpo_pairs *kept;
+    size_t n_train = 0;
+    madpo_status st = madpo_pairs_new(&kept, err);
+
+    for (size_t i = 0; i < examples->n && st == MADPO_OK; i++) {
+        const madpo_pair *pair = madpo_pairs_at(source->pairs, examples->v[i].position);
+
+        n_train += !pair->eval;
+        st = madpo_pairs_add(kept, pair, err);
+    }
+    if (st != MADPO_OK) {
+        madpo_pairs_free(kept);
+        return st;
+    }
+    madpo_pairs_free(source->pairs);
+    source->pairs = kept;
+    source->n = examples->n;
+    source->n_train = n_train;
+    return MADPO_OK;
+}
+
+madpo_status madpo_given_fit(madpo_source *source, madpo_stage_context *ctx, madpo_error *err)
+{
+    madpo_tokenize_options options = madpo_given_tokenize_options(ctx->options);
+    madpo_examples examples;
+    char line[600];
+    madpo_status st;
+
+    if (source->report.n_records)
+        madpo_run_message(ctx->run, "prepare: %s",
+                          madpo_pairs_report_format(&source->report, line, sizeof line));
+    st = madpo_examples_from_pairs(&examples, source->pairs, source->tok, &options, err);
+    if (st != MADPO_OK)
+        return st;
+    madpo_examples_report_format(&examples.report, line, sizeof line);
+    madpo_run_message(ctx->run, "prepare: %s", line);
+    if (examples.n < source->n)
+        st = given_keep(source, &examples, err);
+    madpo_examples_dispose(&examples);
+    if (st == MADPO_OK && source->n_train == 0)
+        st = madpo_error_set(err, MADPO_ERR_DATA,
+                             "no pair is left to train on (%s); raise data.max_tokens", line);
+    return st;
+}
