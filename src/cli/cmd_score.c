@@ -63,13 +63,13 @@ const madpo_cli_command madpo__command_score = {
     .synopsis = "MODEL PAIRS [--adapter DIR]... [OPTION...]",
     .summary = "log-probs or rewards of the answers of preference pairs",
     .description =
-        "    Print a JSON line for every pair of the file PAIRS (prompt, chosen and rejected in\n"
-        "    JSON lines, a JSON array or CSV, in all the forms that data.pairs takes; gz or not): "
-        "the summed log-prob of each answer after its prompt and\n"
-        "    its number of tokens, or, of a reward model (config.json says\n"
-        "    ...ForSequenceClassification, or an adapter brings a score head), its reward. On\n"
-        "    standard error follow the number of pairs and how many of them the model has in\n"
-        "    the right order, with a 95 % interval (Wilson).\n"
+        "    Print a JSON line for every pair of the file PAIRS (prompt, chosen and rejected as\n"
+        "    JSON lines, a JSON array or CSV, in every form that data.pairs takes; gz or not):\n"
+        "    the summed log-prob of each answer after its prompt and its number of tokens, or,\n"
+        "    of a reward model, its reward. A reward model is one whose config.json says\n"
+        "    ...ForSequenceClassification, or that has an adapter with a score head. On standard\n"
+        "    error follow the number of pairs and how many of them the model has in the right\n"
+        "    order, with a 95 % interval (Wilson).\n"
         "\n" MADPO_CLI_MODEL_HELP,
     .options = score_table,
     .more =

@@ -1,6 +1,6 @@
 # Texts from a model: JSON, plain lines and a terminal; prompts from a file; stops; every mistake one line.
 . "$(dirname "$0")/../support/cli.sh"
-expect 0 "$MADPO" train "$tiny" --run r --set run.stages=sft --quiet
+expect 0 "$MADPO" train "$tiny" --run r --set run.stages=sft --set data.max_tokens=96 --quiet
 sft=r/models/sft
 gen=("$MADPO" generate "$sft" --quiet)
 
