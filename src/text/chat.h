@@ -2,7 +2,9 @@
 #define MADPO_TEXT_CHAT_H
 /* Chat layouts: how a list of messages becomes the text that a chat model was trained on. The three
  * families that cover the supported models are written out here; a tokenizer's Jinja template is
- * not run, only recognised by the marks it puts around a turn. */
+ * not run, only recognised by the marks it puts around a turn. What single templates of a family
+ * add to these (the dates in Llama-3.1's system turn, Qwen3's empty thoughts before an answer) is
+ * not written. */
 #include "text/tokenizer.h"
 
 typedef enum madpo_chat_kind {
@@ -23,6 +25,10 @@ bool madpo_chat_kind_find(madpo_chat_kind *out, const char *name);
  * has another. */
 madpo_status madpo_chat_of_tokenizer(madpo_chat_kind *out, const madpo_tokenizer *tok,
                                      madpo_error *err) MADPO_MUST_CHECK;
+/* The system message that the tokenizer's template begins with when the messages have none (Qwen2,
+ * SmolLM2), as text owned by the caller, "" if it has none. Callers put it in front themselves. */
+madpo_status madpo_chat_default_system(char **out, size_t *n, const madpo_tokenizer *tok,
+                                       madpo_error *err) MADPO_MUST_CHECK;
 /* Render messages as text (owned by the caller, free()). add_generation_prompt: end with the head
  * of an assistant turn. The begin token is NOT part of the text: the tokenizer's template adds it.
  * Unknown role, empty list, roles that do not alternate where the layout demands it:

@@ -1,7 +1,6 @@
-/* GPT-2's pre-tokenizer pattern as a matcher; see pretokenize.h. */
+/* Two pre-tokenizer patterns as matchers; see pretokenize.h. */
 #include "text/pretokenize.h"
 
-#include <stdint.h>
 #include <string.h>
 
 #include <utf8proc.h>
@@ -10,8 +9,7 @@
 
 typedef enum { CLASS_LETTER, CLASS_NUMBER, CLASS_SPACE, CLASS_OTHER } char_class;
 
-/* Unicode's White_Space property, which is what \s means in the engine Hugging Face uses. */
-static int pretokenize_is_space(int32_t cp)
+bool madpo__is_space(int32_t cp)
 {
     return (cp >= 9 && cp <= 13) || cp == 32 || cp == 0x85 || cp == 0xA0 || cp == 0x1680 ||
            (cp >= 0x2000 && cp <= 0x200A) || cp == 0x2028 || cp == 0x2029 || cp == 0x202F ||
@@ -22,7 +20,7 @@ static char_class pretokenize_class(int32_t cp)
 {
     if (cp < 0)
         return CLASS_OTHER;
-    if (pretokenize_is_space(cp))
+    if (madpo__is_space(cp))
         return CLASS_SPACE;
     if (cp < 0x80) {
         if ((cp | 32) >= 'a' && (cp | 32) <= 'z')
@@ -109,4 +107,105 @@ size_t madpo__pretokenize_next(const char *text, size_t n, size_t at)
             return pretokenize_run(text, n, at + 1, first);
     }
     return pretokenize_blanks(text, n, at);
+}
+
+/* ---- Llama-3 and Qwen2 ---- */
+
+/* An ASCII letter that the code point folds to: U+017F is s and U+212A is k to a caseless match. */
+static int32_t pretokenize_fold(int32_t cp)
+{
+    if (cp >= 'A' && cp <= 'Z')
+        return cp + 32;
+    return cp == 0x17F ? 's' : cp == 0x212A ? 'k' : cp;
+}
+
+/* End of the contraction in any case at text[at] == '\'', 0 if none. */
+static size_t pretokenize_contraction_any(const char *text, size_t n, size_t at)
+{
+    int32_t a = -1, b = -1;
+    size_t one = at + 1, two, end;
+
+    if (one >= n)
+        return 0;
+    two = one + madpo_utf8_read(text + one, n - one, &a);
+    end = two < n ? two + madpo_utf8_read(text + two, n - two, &b) : two;
+    a = pretokenize_fold(a);
+    b = pretokenize_fold(b);
+    if (a == 's' || a == 't' || a == 'm' || a == 'd')
+        return two;
+    return (b == 'e' && (a == 'r' || a == 'v')) || (a == 'l' && b == 'l') ? end : 0;
+}
+
+static size_t pretokenize_digits(const char *text, size_t n, size_t at, int digits)
+{
+    size_t used;
+
+    while (at < n && digits-- > 0 && pretokenize_read(text, n, at, &used) == CLASS_NUMBER)
+        at += used;
+    return at;
+}
+
+/* \s*[\r\n]+|\s+(?!\S)|\s+ : up to the last line end of the run if it holds one, else as GPT-2. */
+static size_t pretokenize_lines(const char *text, size_t n, size_t at)
+{
+    size_t line = at, end = at, used;
+
+    while (end < n && pretokenize_read(text, n, end, &used) == CLASS_SPACE) {
+        if (text[end] == '\r' || text[end] == '\n')
+            line = end + 1;
+        end += used;
+    }
+    return line > at ? line : pretokenize_blanks(text, n, at);
+}
+
+size_t madpo__pretokenize_llama3(const char *text, size_t n, size_t at, int digits)
+{
+    size_t used, after, end;
+    char_class first = pretokenize_read(text, n, at, &used);
+
+    end = text[at] == '\'' ? pretokenize_contraction_any(text, n, at) : 0;
+    if (end)
+        return end;
+    if (first == CLASS_LETTER)
+        return pretokenize_run(text, n, at, CLASS_LETTER);
+    if (first == CLASS_NUMBER)
+        return pretokenize_digits(text, n, at, digits);
+    if (text[at] != '\r' && text[at] != '\n' && at + used < n &&
+        pretokenize_read(text, n, at + used, &after) == CLASS_LETTER)
+        return pretokenize_run(text, n, at + used, CLASS_LETTER);
+    end = text[at] == ' ' ? at + 1 : at;
+    if (end < n && pretokenize_read(text, n, end, &after) == CLASS_OTHER) {
+        end = pretokenize_run(text, n, end, CLASS_OTHER);
+        while (end < n && (text[end] == '\r' || text[end] == '\n'))
+            end++;
+        return end;
+    }
+    return pretokenize_lines(text, n, at);
+}
+
+/* ---- classes for others ---- */
+
+bool madpo__is_number(int32_t cp)
+{
+    return pretokenize_class(cp) == CLASS_NUMBER;
+}
+
+bool madpo__is_mark(int32_t cp)
+{
+    utf8proc_category_t c = cp < 0 ? UTF8PROC_CATEGORY_CN : utf8proc_category(cp);
+
+    return c == UTF8PROC_CATEGORY_MN || c == UTF8PROC_CATEGORY_MC || c == UTF8PROC_CATEGORY_ME;
+}
+
+bool madpo__is_word(int32_t cp)
+{
+    utf8proc_category_t c = cp < 0 ? UTF8PROC_CATEGORY_CN : utf8proc_category(cp);
+
+    if (pretokenize_class(cp) == CLASS_LETTER || madpo__is_mark(cp))
+        return true;
+    if (c == UTF8PROC_CATEGORY_SO) /* letters in circles and squares are Alphabetic, too */
+        return (cp >= 0x24B6 && cp <= 0x24E9) || (cp >= 0x1F130 && cp <= 0x1F149) ||
+               (cp >= 0x1F150 && cp <= 0x1F169) || (cp >= 0x1F170 && cp <= 0x1F189);
+    return c == UTF8PROC_CATEGORY_ND || c == UTF8PROC_CATEGORY_NL || c == UTF8PROC_CATEGORY_PC ||
+           cp == 0x200C || cp == 0x200D;
 }

@@ -1,4 +1,4 @@
-/* A tokenizer's life, its tables, its queries and decoding; see tokenizer.h. */
+/* A tokenizer's life, its tables and its queries; see tokenizer.h. */
 #include "text/tokenizer_inside.h"
 
 #include <stdlib.h>
@@ -17,13 +17,11 @@ static bool byte_is_printable(int byte)
 
 int32_t madpo__byte_to_char(uint8_t byte)
 {
-    int32_t nth = 0;
-
     if (byte_is_printable(byte))
         return byte;
-    for (int b = 0; b < byte; b++)
-        nth += !byte_is_printable(b);
-    return 0x100 + nth;
+    if (byte <= 0x20) /* the three runs that are not printable: 0..0x20, 0x7F..0xA0, 0xAD */
+        return 0x100 + byte;
+    return byte <= 0xA0 ? 0x100 + 33 + (byte - 0x7F) : 0x100 + 67;
 }
 
 int madpo__char_to_byte(int32_t cp)
@@ -32,10 +30,9 @@ int madpo__char_to_byte(int32_t cp)
 
     if (cp >= 0 && cp < 0x100)
         return byte_is_printable((int)cp) ? (int)cp : -1;
-    for (int b = 0; b < 256 && nth >= 0; b++)
-        if (!byte_is_printable(b) && nth-- == 0)
-            return b;
-    return -1;
+    if (nth < 0 || nth > 67)
+        return -1;
+    return nth < 33 ? nth : nth < 67 ? nth - 33 + 0x7F : 0xAD;
 }
 
 void madpo__byte_alphabet(uint8_t order[256])
@@ -77,33 +74,82 @@ madpo_status madpo_ids_push(madpo_ids *ids, int32_t id, madpo_error *err)
 
 madpo_status madpo__tokenizer_new(madpo_tokenizer **out, madpo_error *err)
 {
-    *out = calloc(1, sizeof **out);
-    if (!*out)
+    madpo_tokenizer *tok = calloc(1, sizeof *tok);
+
+    *out = NULL;
+    if (tok)
+        tok->step = calloc(1, sizeof *tok->step);
+    if (!tok || !tok->step) {
+        free(tok);
         return madpo_error_set(err, MADPO_ERR_NOMEM, "no memory for a tokenizer");
-    (*out)->bos = (*out)->eos = (*out)->pad = -1;
+    }
+    tok->bos = tok->eos = tok->pad = tok->unk = tok->unk_model = -1;
+    tok->max_length = -1;
+    tok->byte_level = true;
+    tok->step->kind = MADPO_STEP_SPLIT;
+    tok->step->pattern.kind = MADPO_PATTERN_GPT2;
+    tok->step->behavior = MADPO_BEHAVIOR_ISOLATED;
+    tok->n_steps = 1;
+    *out = tok;
     return MADPO_OK;
+}
+
+static void tokenizer_free_sections(madpo_tokenizer *tok)
+{
+    for (int i = 0; i < tok->n_normals; i++)
+        madpo__normal_dispose(&tok->normal[i]);
+    free(tok->normal);
+    for (int i = 0; i < tok->n_steps; i++)
+        madpo__pattern_dispose(&tok->step[i].pattern);
+    free(tok->step);
+    for (int i = 0; i < tok->decoder.n_steps; i++)
+        madpo__normal_dispose(&tok->decoder.step[i]);
+    free(tok->decoder.step);
+    free(tok->word_prefix);
+    free(tok->word_suffix);
+    madpo_ids_dispose(&tok->front);
+    madpo_ids_dispose(&tok->behind);
+    free(tok->chat_template);
+    for (int i = 0; i < tok->n_kept; i++)
+        free(tok->kept[i].text);
 }
 
 void madpo_tokenizer_free(madpo_tokenizer *tok)
 {
     if (!tok)
         return;
+    tokenizer_free_sections(tok);
     free(tok->token);
     free(tok->pool);
     madpo__strmap_dispose(&tok->index);
     free(tok->index_id);
     free(tok->merge);
     free(tok->merge_slot);
-    free(tok->added);
-    free(tok->json);
-    free(tok->config_json);
-    free(tok->special_json);
-    madpo__strmap_dispose(&tok->cache);
-    free(tok->cache_end);
-    madpo_ids_dispose(&tok->cache_ids);
-    free(tok->symbol);
-    free(tok->heap);
+    free(tok->char_id);
+    free(tok->joined);
+    madpo__added_dispose(&tok->added[0]);
+    madpo__added_dispose(&tok->added[1]);
+    madpo__bpe_dispose(tok);
+    for (int i = 0; i < 2; i++) {
+        madpo_strbuf_dispose(&tok->normal_buffer[i]);
+        madpo_strbuf_dispose(&tok->split_buffer[i]);
+        free(tok->pieces[i].v);
+    }
     free(tok);
+}
+
+bool madpo__tokenizer_pool(madpo_tokenizer *tok, size_t n)
+{
+    if (tok->capacity_pool - tok->n_pool < n) {
+        size_t capacity = 2 * tok->capacity_pool + n + 4096;
+        char *pool = realloc(tok->pool, capacity);
+
+        if (!pool)
+            return false;
+        tok->pool = pool;
+        tok->capacity_pool = capacity;
+    }
+    return true;
 }
 
 /* Room for ids up to `id`, and for a content of n bytes twice in the pool. */
@@ -120,15 +166,8 @@ static bool tokenizer_reserve(madpo_tokenizer *tok, int32_t id, size_t n)
         tok->token = token;
         tok->capacity_vocab = capacity;
     }
-    if (tok->capacity_pool - tok->n_pool < 2 * n + 2) {
-        size_t capacity = 2 * tok->capacity_pool + 2 * n + 4096;
-        char *pool = realloc(tok->pool, capacity);
-
-        if (!pool)
-            return false;
-        tok->pool = pool;
-        tok->capacity_pool = capacity;
-    }
+    if (!madpo__tokenizer_pool(tok, 2 * n + 2))
+        return false;
     if (tok->index.n >= tok->capacity_index) {
         size_t capacity = tok->capacity_index ? 2 * tok->capacity_index : 1024;
         int32_t *index_id = realloc(tok->index_id, capacity * sizeof *index_id);
@@ -184,14 +223,16 @@ madpo_status madpo__tokenizer_put(madpo_tokenizer *tok, int32_t id, const char *
                                (int)(n < 60 ? n : 60), content, (long)tok->index_id[number],
                                (long)id);
     tok->index_id[number] = id;
-    t->present = true;
+    t->present = t->model = true;
     t->content = tok->n_pool;
     t->n_content = (uint32_t)n;
+    tok->longest = tok->longest < t->n_content ? t->n_content : tok->longest;
     memcpy(tok->pool + tok->n_pool, content, n);
     tok->pool[tok->n_pool + n] = '\0';
     tok->n_pool += n + 1;
     t->bytes = tok->n_pool;
-    if (!tokenizer_unmap(content, n, tok->pool + tok->n_pool, &t->n_bytes)) {
+    if (tok->decoder.kind != MADPO_DECODER_BYTES ||
+        !tokenizer_unmap(content, n, tok->pool + tok->n_pool, &t->n_bytes)) {
         t->bytes = t->content;
         t->n_bytes = (uint32_t)n;
     }
@@ -301,29 +342,32 @@ madpo_status madpo__tokenizer_index_merges(madpo_tokenizer *tok, madpo_error *er
     return MADPO_OK;
 }
 
-/* Added tokens, longest first (equal lengths by id), so that the first that matches is the longest.
- */
-static bool tokenizer_index_added(madpo_tokenizer *tok)
+/* Look for the token as the normalizer leaves its content if it says so, else as it is written. */
+static madpo_status tokenizer_index_token(madpo_tokenizer *tok, int32_t id, madpo_error *err)
 {
-    int n = 0;
+    const madpo_token *t = &tok->token[id];
+    const char *content = tok->pool + t->content;
+    size_t n = t->n_content;
+    madpo_status st = MADPO_OK;
+    bool cut;
 
-    for (int32_t id = 0; id < tok->n_vocab; id++)
-        n += tok->token[id].added;
-    tok->added = malloc(((size_t)n + 1) * sizeof *tok->added);
-    if (!tok->added)
-        return false;
-    for (int32_t id = 0; id < tok->n_vocab; id++) {
-        int at = tok->n_added;
+    if (t->normalized)
+        st = madpo__normalize(tok->normal, tok->n_normals, content, n, tok->normal_buffer, &content,
+                              &n, &cut, err);
+    return st == MADPO_OK ? madpo__added_put(&tok->added[t->normalized], content, n, id, err) : st;
+}
 
-        if (!tok->token[id].added || !tok->token[id].n_content)
-            continue;
-        for (; at > 0 && tok->token[tok->added[at - 1]].n_content < tok->token[id].n_content; at--)
-            tok->added[at] = tok->added[at - 1];
-        tok->added[at] = id;
-        tok->n_added++;
-        tok->added_first[(unsigned char)tok->pool[tok->token[id].content]] = true;
-    }
-    return true;
+madpo_status madpo__tokenizer_index_added(madpo_tokenizer *tok, madpo_error *err)
+{
+    madpo_status st = MADPO_OK;
+
+    madpo__added_dispose(&tok->added[0]);
+    madpo__added_dispose(&tok->added[1]);
+    for (int special = 1; special >= 0; special--)
+        for (int32_t id = 0; id < tok->n_vocab && st == MADPO_OK; id++)
+            if (tok->token[id].added && tok->token[id].special == special)
+                st = tokenizer_index_token(tok, id, err);
+    return st;
 }
 
 /* A token that merges make stands for the bytes merged; as an added token it stands for its content
@@ -344,27 +388,96 @@ static madpo_status tokenizer_check_added(const madpo_tokenizer *tok, madpo_erro
     return MADPO_OK;
 }
 
-madpo_status madpo__tokenizer_freeze(madpo_tokenizer *tok, madpo_error *err)
+static madpo_status tokenizer_freeze_bytes(madpo_tokenizer *tok, madpo_error *err)
 {
     for (int b = 0; b < 256; b++) {
         char content[4];
         size_t n = madpo_utf8_write(madpo__byte_to_char((uint8_t)b), content);
 
-        tok->byte_id[b] = madpo__tokenizer_find(tok, content, n);
+        tok->byte_id[b] = madpo__tokenizer_find_model(tok, content, n);
         if (tok->byte_id[b] < 0 || tok->token[tok->byte_id[b]].added)
             return madpo_error_set(err, MADPO_ERR_UNSUPPORTED,
                                    "the vocabulary has no token for byte 0x%02X; a byte-level BPE "
                                    "needs all 256",
                                    b);
     }
-    if (tokenizer_check_added(tok, err) != MADPO_OK)
-        return MADPO_ERR_UNSUPPORTED;
-    if (!tokenizer_index_added(tok))
-        return madpo_error_set(err, MADPO_ERR_NOMEM, "no memory for a tokenizer's tables");
-    return madpo__tokenizer_index_merges(tok, err);
+    return tok->decoder.kind == MADPO_DECODER_BYTES ? tokenizer_check_added(tok, err) : MADPO_OK;
+}
+
+madpo_status madpo__tokenizer_freeze(madpo_tokenizer *tok, madpo_error *err)
+{
+    madpo_status st = tok->byte_level ? tokenizer_freeze_bytes(tok, err) : MADPO_OK;
+
+    if (st == MADPO_OK && !tok->byte_level)
+        st = madpo__bpe_freeze(tok, err);
+    if (st == MADPO_OK && tok->decoder.kind != MADPO_DECODER_BYTES)
+        st = madpo__tokenizer_token_bytes(tok, err);
+    if (st == MADPO_OK)
+        st = madpo__tokenizer_index_added(tok, err);
+    return st == MADPO_OK ? madpo__tokenizer_index_merges(tok, err) : st;
 }
 
 /* ---- queries ---- */
+
+int32_t madpo__tokenizer_find_model(const madpo_tokenizer *tok, const char *content, size_t n)
+{
+    int32_t id = madpo__tokenizer_find(tok, content, n);
+
+    return id >= 0 && tok->token[id].model ? id : -1;
+}
+
+static bool tokenizer_has(const madpo_tokenizer *tok, int32_t id)
+{
+    return id >= 0 && id < tok->n_vocab && tok->token[id].present;
+}
+
+bool madpo_tokenizer_is_added(const madpo_tokenizer *tok, int32_t id)
+{
+    return tokenizer_has(tok, id) && tok->token[id].added;
+}
+
+bool madpo_tokenizer_is_special(const madpo_tokenizer *tok, int32_t id)
+{
+    return tokenizer_has(tok, id) && tok->token[id].special;
+}
+
+const char *madpo_tokenizer_content(const madpo_tokenizer *tok, int32_t id)
+{
+    return tokenizer_has(tok, id) ? tok->pool + tok->token[id].content : NULL;
+}
+
+const char *madpo_tokenizer_bytes(const madpo_tokenizer *tok, int32_t id, size_t *n)
+{
+    *n = tokenizer_has(tok, id) ? tok->token[id].n_bytes : 0;
+    return tokenizer_has(tok, id) ? tok->pool + tok->token[id].bytes : NULL;
+}
+
+const int32_t *madpo_tokenizer_front(const madpo_tokenizer *tok, size_t *n)
+{
+    *n = tok->front.n;
+    return tok->front.v;
+}
+
+const int32_t *madpo_tokenizer_behind(const madpo_tokenizer *tok, size_t *n)
+{
+    *n = tok->behind.n;
+    return tok->behind.v;
+}
+
+int64_t madpo_tokenizer_max_length(const madpo_tokenizer *tok)
+{
+    return tok->max_length;
+}
+
+const char *madpo_tokenizer_chat_template(const madpo_tokenizer *tok)
+{
+    return tok->chat_template;
+}
+
+int32_t madpo_tokenizer_unk(const madpo_tokenizer *tok)
+{
+    return tok->unk;
+}
 
 int32_t madpo__tokenizer_find(const madpo_tokenizer *tok, const char *content, size_t n)
 {
@@ -396,36 +509,4 @@ int32_t madpo_tokenizer_eos(const madpo_tokenizer *tok)
 int32_t madpo_tokenizer_pad(const madpo_tokenizer *tok)
 {
     return tok->pad;
-}
-
-/* ---- decoding ---- */
-
-madpo_status madpo_tokenizer_decode(const madpo_tokenizer *tok, const int32_t *ids, size_t n_ids,
-                                    bool skip_specials, char **out, size_t *n, madpo_error *err)
-{
-    size_t total = 0, at = 0;
-
-    *out = NULL;
-    *n = 0;
-    for (size_t i = 0; i < n_ids; i++) {
-        if (ids[i] < 0 || ids[i] >= tok->n_vocab || !tok->token[ids[i]].present)
-            return madpo_error_set(err, MADPO_ERR_DATA,
-                                   "token id %ld is outside the vocabulary of %ld", (long)ids[i],
-                                   (long)tok->n_vocab);
-        total += tok->token[ids[i]].n_bytes;
-    }
-    *out = malloc(total + 1);
-    if (!*out)
-        return madpo_error_set(err, MADPO_ERR_NOMEM, "no memory for a text of %zu bytes", total);
-    for (size_t i = 0; i < n_ids; i++) {
-        const madpo_token *t = &tok->token[ids[i]];
-
-        if (skip_specials && t->special)
-            continue;
-        memcpy(*out + at, tok->pool + t->bytes, t->n_bytes);
-        at += t->n_bytes;
-    }
-    (*out)[at] = '\0';
-    *n = at;
-    return MADPO_OK;
 }

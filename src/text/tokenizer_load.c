@@ -1,283 +1,129 @@
-/* Reading tokenizer.json and the two files beside it that name the special tokens; see tokenizer.h.
+/* Reading tokenizer.json, or vocab.json and merges.txt; see tokenizer.h and load.h.
  *
- * Implemented: model BPE over bytes, pre-tokenizer ByteLevel with GPT-2's pattern, no normalizer,
- * decoder ByteLevel, added tokens without lstrip, rstrip and single_word. Everything else is
- * refused by name, because ignoring it would give other ids in silence. Not looked at: truncation
- * and padding (encode always gives all ids) and what the post-processor puts around the text
- * (callers add bos and eos). */
-#include "text/tokenizer_inside.h"
+ * What is not implemented is refused by name, because ignoring it would give other ids in silence.
+ * Not looked at: truncation and padding (encode always gives all ids). */
+#include "text/load.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "base/file.h"
-#include "base/json.h"
 
 /* Ids far above the number of tokens would only cost memory; a damaged file must not ask for it. */
 enum { LOAD_HOLES = 1024 };
 
-typedef struct load_context {
-    madpo_tokenizer *tok;
-    const char *path;
-    size_t n_tokens; /* vocabulary and added tokens */
-    madpo_error *err;
-} load_context;
+/* ---- for all files of the loader ---- */
 
-static madpo_status load_refuse(const load_context *c, const char *section, const char *name,
+madpo_status madpo__load_refuse(const madpo_loading *c, const char *section, const char *name,
                                 const char *instead)
 {
     return madpo_error_set_at(c->err, MADPO_ERR_UNSUPPORTED, c->path, 0, 0,
-                              "%s \"%s\" is not implemented; use %s", section, name, instead);
+                              "%s \"%.60s\" is not implemented; use %s", section, name, instead);
 }
 
-static madpo_status load_wrong(const load_context *c, const char *what)
+madpo_status madpo__load_wrong(const madpo_loading *c, const char *what)
 {
     return madpo_error_set_at(c->err, MADPO_ERR_DATA, c->path, 0, 0, "%s", what);
 }
 
-/* Name in "type" of a section; "" for null or absent, "?" for a section without one. */
-static const char *load_type(const json_t *root, const char *section)
+madpo_status madpo__load_context(const madpo_loading *c, madpo_status st)
 {
-    const json_t *value = json_object_get(root, section);
-    const char *type = json_string_value(json_object_get(value, "type"));
-
-    if (!value || json_is_null(value))
-        return "";
-    return type ? type : "?";
+    return st == MADPO_OK || c->err->file[0] || st == MADPO_ERR_NOMEM
+               ? st
+               : madpo_error_context(c->err, "%s", c->path);
 }
 
-static bool load_flag(const json_t *object, const char *key, bool absent)
+bool madpo__load_flag(const json_t *object, const char *key, bool absent)
 {
     const json_t *value = json_object_get(object, key);
 
     return json_is_boolean(value) ? json_is_true(value) : absent;
 }
 
-/* ---- sections that must say what is implemented ---- */
-
-static madpo_status load_check_post(const load_context *c, const json_t *post)
+madpo_status madpo__load_put(const madpo_loading *c, int64_t id, const char *content, size_t n)
 {
-    const char *type = json_string_value(json_object_get(post, "type"));
-    const json_t *list = json_object_get(post, "processors"), *item;
-    size_t i;
-
-    if (!post || json_is_null(post))
-        return MADPO_OK;
-    if (type && (!strcmp(type, "ByteLevel") || !strcmp(type, "TemplateProcessing")))
-        return MADPO_OK;
-    if (!type || strcmp(type, "Sequence") != 0)
-        return load_refuse(c, "post_processor", type ? type : "?",
-                           "ByteLevel or TemplateProcessing");
-    json_array_foreach(list, i, item)
-    {
-        const char *inner = json_string_value(json_object_get(item, "type"));
-
-        if (!inner || (strcmp(inner, "ByteLevel") != 0 && strcmp(inner, "TemplateProcessing") != 0))
-            return load_refuse(c, "post_processor", inner ? inner : "?",
-                               "ByteLevel or TemplateProcessing");
-    }
-    return MADPO_OK;
-}
-
-static madpo_status load_check_sections(const load_context *c, const json_t *root)
-{
-    const json_t *pre = json_object_get(root, "pre_tokenizer");
-    const char *version = json_string_value(json_object_get(root, "version"));
-
-    if (!json_is_object(root))
-        return load_wrong(c, "is no tokenizer.json: the file holds no JSON object");
-    if (!version || strcmp(version, "1.0") != 0)
-        return madpo_error_set_at(c->err, MADPO_ERR_UNSUPPORTED, c->path, 0, 0,
-                                  "tokenizer version \"%s\" is not implemented; use \"1.0\"",
-                                  version ? version : "(none)");
-    if (*load_type(root, "normalizer"))
-        return load_refuse(c, "normalizer", load_type(root, "normalizer"),
-                           "a tokenizer without normalizer");
-    if (strcmp(load_type(root, "pre_tokenizer"), "ByteLevel") != 0)
-        return load_refuse(c, "pre_tokenizer",
-                           *load_type(root, "pre_tokenizer") ? load_type(root, "pre_tokenizer")
-                                                             : "null",
-                           "ByteLevel");
-    if (load_flag(pre, "add_prefix_space", true))
-        return load_refuse(c, "pre_tokenizer", "ByteLevel with add_prefix_space true", "false");
-    if (!load_flag(pre, "use_regex", true))
-        return load_refuse(c, "pre_tokenizer", "ByteLevel with use_regex false", "true");
-    if (strcmp(load_type(root, "decoder"), "ByteLevel") != 0)
-        return load_refuse(c, "decoder",
-                           *load_type(root, "decoder") ? load_type(root, "decoder") : "null",
-                           "ByteLevel");
-    return load_check_post(c, json_object_get(root, "post_processor"));
-}
-
-static madpo_status load_check_model(const load_context *c, const json_t *model)
-{
-    static const char *const affixes[] = {"continuing_subword_prefix", "end_of_word_suffix"};
-    const char *type = json_string_value(json_object_get(model, "type"));
-
-    if (!json_is_object(model))
-        return load_wrong(c, "is no tokenizer.json: section \"model\" is missing");
-    if (type && strcmp(type, "BPE") != 0)
-        return load_refuse(c, "model", type, "BPE");
-    if (json_number_value(json_object_get(model, "dropout")) > 0)
-        return load_refuse(c, "model", "BPE with dropout", "dropout null");
-    for (size_t i = 0; i < 2; i++) {
-        const char *affix = json_string_value(json_object_get(model, affixes[i]));
-
-        if (affix && *affix)
-            return load_refuse(c, "model", affixes[i], "a byte-level BPE");
-    }
-    if (!json_is_object(json_object_get(model, "vocab")))
-        return load_wrong(c, "model.vocab is missing or no object");
-    if (!json_is_array(json_object_get(model, "merges")))
-        return load_wrong(c, "model.merges is missing or no array");
-    return MADPO_OK;
-}
-
-/* ---- vocabulary, merges, added tokens ---- */
-
-static madpo_status load_check_id(const load_context *c, const json_t *id, const char *content)
-{
-    if (!json_is_integer(id))
-        return madpo_error_set_at(c->err, MADPO_ERR_DATA, c->path, 0, 0,
-                                  "token \"%.60s\" has no integer id", content);
-    if (json_integer_value(id) < 0 ||
-        (uint64_t)json_integer_value(id) > 2 * (uint64_t)c->n_tokens + LOAD_HOLES ||
-        json_integer_value(id) > INT32_MAX / 4)
+    if (id < 0 || (uint64_t)id > 2 * (uint64_t)c->n_tokens + LOAD_HOLES || id > INT32_MAX / 4)
         return madpo_error_set_at(
             c->err, MADPO_ERR_DATA, c->path, 0, 0,
             "token \"%.60s\" has id %lld in a vocabulary of %zu tokens; ids must "
             "count from 0",
-            content, (long long)json_integer_value(id), c->n_tokens);
+            content, (long long)id, c->n_tokens);
+    return madpo__load_context(c, madpo__tokenizer_put(c->tok, (int32_t)id, content, n, c->err));
+}
+
+madpo_status madpo__load_keep(const madpo_loading *c, const char *name, char *text, size_t n)
+{
+    madpo_kept *k = &c->tok->kept[c->tok->n_kept];
+
+    if (c->tok->n_kept == MADPO__KEPT) {
+        free(text);
+        return madpo_error_set(c->err, MADPO_ERR_NOMEM, "too many files of one tokenizer");
+    }
+    *k = (madpo_kept){name, text, n};
+    c->tok->n_kept++;
     return MADPO_OK;
 }
 
-static madpo_status load_put(const load_context *c, const json_t *id, const char *content, size_t n)
+void madpo__load_special(const madpo_loading *c, int32_t id)
 {
-    madpo_status st = load_check_id(c, id, content);
-
-    if (st != MADPO_OK)
-        return st;
-    st = madpo__tokenizer_put(c->tok, (int32_t)json_integer_value(id), content, n, c->err);
-    return st == MADPO_OK ? MADPO_OK : madpo_error_context(c->err, "%s", c->path);
+    if (!c->tok->token[id].added)
+        c->tok->token[id].normalized = false;
+    madpo__tokenizer_mark_added(c->tok, id, true);
 }
 
-static madpo_status load_vocab(const load_context *c, json_t *vocab)
+/* ---- added tokens ---- */
+
+/* The token's id, made if it is new: the one given, else the next free one. */
+static madpo_status load_added_id(const madpo_loading *c, const char *content, size_t n, int64_t id,
+                                  int32_t *out)
 {
-    madpo_status st = MADPO_OK;
-
-    /* by iterator, not by key: jansson's keys may hold NUL */
-    for (void *i = json_object_iter(vocab); i && st == MADPO_OK;
-         i = json_object_iter_next(vocab, i))
-        st = load_put(c, json_object_iter_value(i), json_object_iter_key(i),
-                      json_object_iter_key_len(i));
-    return st;
-}
-
-/* The two halves of a merge, "a b" or ["a", "b"]; false if it is neither. */
-static bool load_merge_halves(const json_t *merge, const char **a, size_t *n_a, const char **b,
-                              size_t *n_b)
-{
-    if (json_is_string(merge)) {
-        const char *text = json_string_value(merge), *blank;
-
-        blank = strchr(text, ' ');
-        *a = text;
-        *n_a = blank ? (size_t)(blank - text) : 0;
-        *b = blank ? blank + 1 : "";
-        *n_b = blank ? json_string_length(merge) - *n_a - 1 : 0;
-        return blank && *n_a && *n_b && !memchr(*b, ' ', *n_b);
-    }
-    *a = json_string_value(json_array_get(merge, 0));
-    *b = json_string_value(json_array_get(merge, 1));
-    *n_a = json_string_length(json_array_get(merge, 0));
-    *n_b = json_string_length(json_array_get(merge, 1));
-    return json_array_size(merge) == 2 && *a && *b && *n_a && *n_b;
-}
-
-static madpo_status load_merge(const load_context *c, const json_t *merge, size_t number)
-{
-    const char *a, *b;
-    size_t n_a, n_b;
-    int32_t left, right, result;
-    char *product;
     madpo_status st;
 
-    if (!load_merge_halves(merge, &a, &n_a, &b, &n_b))
+    *out = madpo__tokenizer_find(c->tok, content, n);
+    if (*out >= 0 && id >= 0 && id != *out)
         return madpo_error_set_at(c->err, MADPO_ERR_DATA, c->path, 0, 0,
-                                  "merge %zu is neither \"a b\" nor [\"a\", \"b\"]", number);
-    product = malloc(n_a + n_b);
-    if (!product)
-        return madpo_error_set(c->err, MADPO_ERR_NOMEM, "no memory to read merges");
-    memcpy(product, a, n_a);
-    memcpy(product + n_a, b, n_b);
-    left = madpo__tokenizer_find(c->tok, a, n_a);
-    right = madpo__tokenizer_find(c->tok, b, n_b);
-    result = madpo__tokenizer_find(c->tok, product, n_a + n_b);
-    if (left < 0 || right < 0 || result < 0)
-        st = madpo_error_set_at(c->err, MADPO_ERR_DATA, c->path, 0, 0,
-                                "merge %zu: \"%.*s\" is not in the vocabulary", number,
-                                (int)(left < 0    ? n_a
-                                      : right < 0 ? n_b
-                                                  : n_a + n_b),
-                                left < 0    ? a
-                                : right < 0 ? b
-                                            : product);
-    else
-        st = madpo__tokenizer_put_merge(c->tok, left, right, result, c->err);
-    free(product);
-    return st;
-}
-
-static madpo_status load_merges(const load_context *c, const json_t *merges)
-{
-    madpo_status st = MADPO_OK;
-    const json_t *merge;
-    size_t i;
-
-    json_array_foreach(merges, i, merge)
-    {
-        st = load_merge(c, merge, i);
-        if (st != MADPO_OK)
-            return st;
+                                  "added token \"%.60s\" has id %lld, but %ld in the vocabulary",
+                                  content, (long long)id, (long)*out);
+    if (*out >= 0)
+        return MADPO_OK;
+    if (id < 0)
+        id = c->tok->n_vocab;
+    st = madpo__load_put(c, id, content, n);
+    if (st == MADPO_OK) {
+        *out = (int32_t)id;
+        c->tok->token[*out].model = false;
     }
     return st;
 }
 
-static madpo_status load_added_token(const load_context *c, const json_t *token)
+madpo_status madpo__load_added_token(const madpo_loading *c, const json_t *token, int64_t id)
 {
-    static const char *const refused[] = {"single_word", "lstrip", "rstrip"};
-    const json_t *content = json_object_get(token, "content"), *id = json_object_get(token, "id");
-    int32_t have;
-    madpo_status st = MADPO_OK;
+    const json_t *content = json_is_string(token) ? token : json_object_get(token, "content");
+    bool special = madpo__load_flag(token, "special", false), fresh;
+    madpo_token *t;
+    int32_t at;
+    madpo_status st;
 
     if (!json_is_string(content))
-        return load_wrong(c, "an entry of added_tokens has no string \"content\"");
+        return madpo__load_wrong(c, "an entry of added_tokens has no string \"content\"");
     if (!json_string_length(content))
         return MADPO_OK;
-    for (size_t i = 0; i < 3; i++)
-        if (load_flag(token, refused[i], false))
-            return madpo_error_set_at(
-                c->err, MADPO_ERR_UNSUPPORTED, c->path, 0, 0,
-                "added token \"%.60s\" has %s true, which is not implemented; set "
-                "it to false",
-                json_string_value(content), refused[i]);
-    have = madpo__tokenizer_find(c->tok, json_string_value(content), json_string_length(content));
-    if (have < 0) {
-        st = load_put(c, id, json_string_value(content), json_string_length(content));
-        have = (int32_t)json_integer_value(id);
-    } else if (json_is_integer(id) && json_integer_value(id) != have) {
-        st = madpo_error_set_at(c->err, MADPO_ERR_DATA, c->path, 0, 0,
-                                "added token \"%.60s\" has id %lld, but %ld in the vocabulary",
-                                json_string_value(content), (long long)json_integer_value(id),
-                                (long)have);
-    }
-    if (st == MADPO_OK)
-        madpo__tokenizer_mark_added(c->tok, have, load_flag(token, "special", false));
-    return st;
+    st = load_added_id(c, json_string_value(content), json_string_length(content), id, &at);
+    if (st != MADPO_OK)
+        return st;
+    t = &c->tok->token[at];
+    fresh = !t->added;
+    madpo__tokenizer_mark_added(c->tok, at, special || t->special);
+    if (fresh) /* given again, it keeps its place in the order of work */
+        t->normalized = madpo__load_flag(token, "normalized", !special);
+    t->single_word = madpo__load_flag(token, "single_word", false);
+    t->lstrip = madpo__load_flag(token, "lstrip", false);
+    t->rstrip = madpo__load_flag(token, "rstrip", false);
+    return MADPO_OK;
 }
 
-static madpo_status load_added(const load_context *c, const json_t *added)
+static madpo_status load_added(const madpo_loading *c, const json_t *added)
 {
     madpo_status st;
     const json_t *token;
@@ -285,128 +131,172 @@ static madpo_status load_added(const load_context *c, const json_t *added)
 
     json_array_foreach(added, i, token)
     {
-        st = load_added_token(c, token);
+        const json_t *id = json_object_get(token, "id");
+
+        st = madpo__load_added_token(c, token, json_is_integer(id) ? json_integer_value(id) : -1);
         if (st != MADPO_OK)
             return st;
     }
     return MADPO_OK;
 }
 
-static madpo_status load_root(load_context *c, const json_t *root)
+/* ---- tokenizer.json ---- */
+
+static madpo_status load_check_root(const madpo_loading *c, const json_t *root)
 {
-    const json_t *model = json_object_get(root, "model"),
-                 *added = json_object_get(root, "added_tokens");
-    madpo_status st = load_check_sections(c, root);
+    const char *version = json_string_value(json_object_get(root, "version"));
 
-    if (st == MADPO_OK)
-        st = load_check_model(c, model);
-    if (st != MADPO_OK)
-        return st;
-    c->n_tokens = json_object_size(json_object_get(model, "vocab")) + json_array_size(added);
-    c->tok->ignore_merges = load_flag(model, "ignore_merges", false);
-    st = load_vocab(c, json_object_get(model, "vocab"));
-    if (st == MADPO_OK)
-        st = load_merges(c, json_object_get(model, "merges"));
-    if (st == MADPO_OK)
-        st = load_added(c, added);
-    if (st == MADPO_OK) {
-        st = madpo__tokenizer_freeze(c->tok, c->err);
-        if (st != MADPO_OK)
-            st = madpo_error_context(c->err, "%s", c->path);
-    }
-    return st;
-}
-
-/* ---- bos, eos and pad, from the files beside tokenizer.json ---- */
-
-/* Read `name` beside the tokenizer if it is there: its text for saving, its value for the roles. */
-static madpo_status load_beside(const load_context *c, const char *name, char **text,
-                                json_t **value)
-{
-    char *dir = NULL, *path = NULL;
-    size_t n;
-    madpo_status st = madpo_path_parent(&dir, c->path, c->err);
-
-    *text = NULL;
-    *value = NULL;
-    if (st == MADPO_OK)
-        st = madpo_path_join(&path, dir, name, c->err);
-    if (st == MADPO_OK && madpo_file_exists(path)) {
-        st = madpo_file_read(text, &n, path, c->err);
-        if (st == MADPO_OK)
-            st = madpo_json_parse(value, *text, n, path, 1, c->err);
-    }
-    free(dir);
-    free(path);
-    return st;
-}
-
-/* Set one role from a file that has the key; *found stays false if it has not. */
-static madpo_status load_role(const load_context *c, const json_t *file, const char *key,
-                              int32_t *role, bool *found)
-{
-    const json_t *value = json_object_get(file, key);
-    const char *content;
-
-    if (!value || *found)
-        return MADPO_OK;
-    *found = true;
-    if (json_is_null(value))
-        return MADPO_OK;
-    content = json_string_value(json_is_object(value) ? json_object_get(value, "content") : value);
-    *role = content ? madpo_tokenizer_id(c->tok, content) : -1;
-    if (*role < 0)
-        return madpo_error_set_at(c->err, MADPO_ERR_DATA, c->path, 0, 0,
-                                  "%s \"%.60s\" of the files beside it is not in the vocabulary",
-                                  key, content ? content : "(no string)");
+    if (!json_is_object(root))
+        return madpo__load_wrong(c, "is no tokenizer.json: the file holds no JSON object");
+    if (!version || strcmp(version, "1.0") != 0)
+        return madpo_error_set_at(c->err, MADPO_ERR_UNSUPPORTED, c->path, 0, 0,
+                                  "tokenizer version \"%.60s\" is not implemented; use \"1.0\"",
+                                  version ? version : "(none)");
+    if (!json_is_object(json_object_get(root, "model")))
+        return madpo__load_wrong(c, "is no tokenizer.json: section \"model\" is missing");
     return MADPO_OK;
 }
 
-static madpo_status load_roles(const load_context *c)
+static madpo_status load_root(madpo_loading *c, const json_t *root, const char *text,
+                              madpo_span vocab, madpo_span merges)
 {
-    struct {
-        const char *key;
-        int32_t *id;
-        unsigned mask;
-    } roles[] = {{"bos_token", &c->tok->bos, MADPO__ROLE_BOS},
-                 {"eos_token", &c->tok->eos, MADPO__ROLE_EOS},
-                 {"pad_token", &c->tok->pad, MADPO__ROLE_PAD}};
-    json_t *config = NULL, *special = NULL;
-    unsigned guess = 0;
-    madpo_status st = load_beside(c, "tokenizer_config.json", &c->tok->config_json, &config);
+    const json_t *added = json_object_get(root, "added_tokens");
+    madpo_status st = load_check_root(c, root);
 
     if (st == MADPO_OK)
-        st = load_beside(c, "special_tokens_map.json", &c->tok->special_json, &special);
-    for (size_t i = 0; i < 3 && st == MADPO_OK; i++) {
-        bool found = false;
+        st = madpo__load_sections(c, root);
+    if (st != MADPO_OK)
+        return st;
+    if (!vocab.end)
+        return madpo__load_wrong(c, "model.vocab is missing or no object");
+    if (!merges.end)
+        return madpo__load_wrong(c, "model.merges is missing or no array");
+    c->n_tokens = vocab.n + json_array_size(added);
+    st = madpo__load_vocab(c, text, vocab);
+    if (st == MADPO_OK)
+        st = madpo__load_merges(c, text, merges);
+    if (st == MADPO_OK)
+        st = load_added(c, added);
+    return st == MADPO_OK ? madpo__load_finish(c, root) : st;
+}
 
-        st = load_role(c, config, roles[i].key, roles[i].id, &found);
-        if (st == MADPO_OK)
-            st = load_role(c, special, roles[i].key, roles[i].id, &found);
-        guess |= found ? 0 : roles[i].mask;
-    }
-    madpo__tokenizer_guess_roles(c->tok, guess);
-    json_decref(config);
-    json_decref(special);
+static madpo_status load_text(madpo_loading *c, const char *text, size_t n)
+{
+    madpo_span vocab, merges;
+    json_t *root = NULL;
+    char *rest;
+    size_t n_rest;
+    madpo_status st = madpo__load_carve(c, text, n, &rest, &n_rest, &vocab, &merges);
+
+    if (st == MADPO_OK)
+        st = madpo_json_parse(&root, rest, n_rest, c->path, 1, c->err);
+    if (st == MADPO_OK)
+        st = load_root(c, root, text, vocab, merges);
+    json_decref(root);
+    free(rest);
     return st;
 }
 
-/* Everything that stands in the text itself; c->err is there. */
-static madpo_status load_text(load_context *c, size_t n)
+/* ---- a folder with or without tokenizer.json ---- */
+
+/* Read `name` or `name`.gz in the folder; *text NULL if there is neither. */
+static madpo_status load_file(const madpo_loading *c, const char *dir, const char *name,
+                              char **text, size_t *n)
 {
-    json_t *root = NULL;
-    madpo_status st = madpo_json_parse(&root, c->tok->json, n, c->path, 1, c->err);
+    madpo_strbuf path = {0};
+    char *joined = NULL;
+    madpo_status st = madpo_path_join(&joined, dir, name, c->err);
+
+    *text = NULL;
+    if (st != MADPO_OK)
+        return st;
+    madpo_strbuf_append(&path, joined);
+    if (!madpo_file_exists(joined))
+        madpo_strbuf_append(&path, ".gz");
+    st = madpo_strbuf_check(&path, c->err);
+    if (st == MADPO_OK && madpo_file_exists(path.s))
+        st = madpo_file_read(text, n, path.s, c->err);
+    free(joined);
+    madpo_strbuf_dispose(&path);
+    return st;
+}
+
+static madpo_status load_vocab_and_merges(madpo_loading *c, const char *vocab, size_t n_vocab,
+                                          const char *merges, size_t n_merges)
+{
+    madpo_span whole = madpo__load_whole(vocab, n_vocab);
+    madpo_status st;
+
+    c->n_tokens = whole.n + LOAD_HOLES;
+    st = madpo__load_vocab(c, vocab, whole);
+    return st == MADPO_OK ? madpo__load_merge_lines(c, merges, n_merges) : st;
+}
+
+/* vocab.json and merges.txt say nothing of how the text is cut: the class of the tokenizer does. */
+static madpo_status load_sections_of_class(const madpo_loading *c, const madpo_beside *b)
+{
+    const char *class = madpo__beside_class(b);
+    bool qwen = !strcmp(class, "Qwen2Tokenizer") || !strcmp(class, "Qwen2TokenizerFast");
+
+    if (!qwen && *class && strcmp(class, "GPT2Tokenizer") != 0 &&
+        strcmp(class, "GPT2TokenizerFast") != 0)
+        return madpo__load_refuse(c, "vocab.json and merges.txt of class", class,
+                                  "the model's tokenizer.json");
+    return madpo__load_sections_default(c, qwen,
+                                        madpo__load_flag(b->config, "add_prefix_space", false));
+}
+
+static madpo_status load_two_files(madpo_loading *c, const char *dir, const madpo_beside *b)
+{
+    char *vocab = NULL, *merges = NULL;
+    size_t n_vocab = 0, n_merges = 0;
+    madpo_status st = load_file(c, dir, "vocab.json", &vocab, &n_vocab);
 
     if (st == MADPO_OK)
-        st = load_root(c, root);
-    json_decref(root);
+        st = load_file(c, dir, "merges.txt", &merges, &n_merges);
+    if (st == MADPO_OK && (!vocab || !merges))
+        st = madpo_error_set_at(c->err, MADPO_ERR_IO, c->path, 0, 0,
+                                "holds no tokenizer: neither tokenizer.json nor vocab.json and "
+                                "merges.txt are there");
+    if (st == MADPO_OK)
+        st = load_sections_of_class(c, b);
+    if (st == MADPO_OK)
+        st = load_vocab_and_merges(c, vocab, n_vocab, merges, n_merges);
+    if (st == MADPO_OK) {
+        st = madpo__load_keep(c, "vocab.json", vocab, n_vocab);
+        vocab = NULL;
+    }
+    if (st == MADPO_OK) {
+        st = madpo__load_keep(c, "merges.txt", merges, n_merges);
+        merges = NULL;
+    }
+    free(vocab);
+    free(merges);
     return st;
+}
+
+/* Everything but the files beside; c->err is there. Takes text in any case. */
+static madpo_status load_json(madpo_loading *c, char *text, size_t n)
+{
+    madpo_status st = n ? MADPO_OK : madpo__load_wrong(c, "is empty; a tokenizer.json is expected");
+
+    if (st == MADPO_OK)
+        st = load_text(c, text, n);
+    if (st == MADPO_OK)
+        return madpo__load_keep(c, "tokenizer.json", text, n);
+    free(text);
+    return st;
+}
+
+static madpo_status load_freeze(madpo_loading *c)
+{
+    return madpo__load_context(c, madpo__tokenizer_freeze(c->tok, c->err));
 }
 
 madpo_status madpo__tokenizer_parse(madpo_tokenizer **out, char *text, size_t n, const char *name,
                                     madpo_error *err)
 {
-    load_context c = {NULL, name, 0, err};
+    madpo_loading c = {NULL, name, 0, err};
     madpo_status st = madpo__tokenizer_new(&c.tok, err);
 
     *out = NULL;
@@ -414,8 +304,9 @@ madpo_status madpo__tokenizer_parse(madpo_tokenizer **out, char *text, size_t n,
         free(text);
         return st;
     }
-    c.tok->json = text;
-    st = load_text(&c, n);
+    st = load_json(&c, text, n);
+    if (st == MADPO_OK)
+        st = load_freeze(&c);
     if (st == MADPO_OK) {
         *out = c.tok;
         return st;
@@ -424,28 +315,46 @@ madpo_status madpo__tokenizer_parse(madpo_tokenizer **out, char *text, size_t n,
     return st;
 }
 
+/* The files of a folder, or the file and what is beside it. */
+static madpo_status load_all(madpo_loading *c, const char *dir, bool is_dir)
+{
+    madpo_beside b = {NULL, NULL, NULL};
+    char *text = NULL;
+    size_t n = 0;
+    madpo_status st = is_dir ? load_file(c, dir, "tokenizer.json", &text, &n)
+                             : madpo_file_read(&text, &n, c->path, c->err);
+    bool json = text != NULL;
+
+    if (st == MADPO_OK && json)
+        st = load_json(c, text, n);
+    if (st == MADPO_OK)
+        st = madpo__load_beside(c, dir, &b);
+    if (st == MADPO_OK && !json)
+        st = load_two_files(c, dir, &b);
+    if (st == MADPO_OK)
+        st = madpo__load_roles(c, &b);
+    madpo__beside_dispose(&b);
+    return st == MADPO_OK ? load_freeze(c) : st;
+}
+
 madpo_status madpo_tokenizer_load(madpo_tokenizer **out, const char *path, madpo_error *err)
 {
     madpo_error local = MADPO_ERROR_INIT;
-    load_context c = {NULL, path, 0, err ? err : &local}; /* context is put in front of messages */
-    char *text = NULL;
-    size_t n;
-    madpo_status st;
+    madpo_loading c = {NULL, path, 0, err ? err : &local}; /* context is put in front of messages */
+    bool is_dir = madpo_dir_exists(path);
+    char *parent = NULL;
+    madpo_status st = is_dir ? MADPO_OK : madpo_path_parent(&parent, path, c.err);
 
     *out = NULL;
-    st = madpo_file_read(&text, &n, path, c.err);
-    if (st == MADPO_OK && !n) {
-        free(text);
-        return load_wrong(&c, "is empty; a tokenizer.json is expected");
-    }
     if (st == MADPO_OK)
-        st = madpo__tokenizer_parse(&c.tok, text, n, path, c.err);
+        st = madpo__tokenizer_new(&c.tok, c.err);
     if (st == MADPO_OK)
-        st = load_roles(&c);
+        st = load_all(&c, is_dir ? path : parent, is_dir);
     if (st == MADPO_OK) {
         *out = c.tok;
         c.tok = NULL; /* moved to the caller */
     }
     madpo_tokenizer_free(c.tok);
+    free(parent);
     return st;
 }

@@ -146,20 +146,28 @@ static json_t *save_config(const madpo_tokenizer *tok)
     return config;
 }
 
-/* One file: the text as it was read, else the value, which is consumed. */
-static madpo_status save_file(const char *dir, const char *name, const char *text, json_t *value,
-                              madpo_error *err)
+/* One file from its value, which is consumed. */
+static madpo_status save_file(const char *dir, const char *name, json_t *value, madpo_error *err)
 {
     char *path = NULL;
     madpo_status st = madpo_path_join(&path, dir, name, err);
 
-    if (st == MADPO_OK && text)
-        st = madpo_file_write(path, text, strlen(text), err);
-    else if (st == MADPO_OK && value)
+    if (st == MADPO_OK && value)
         st = madpo_json_save(value, path, err);
     else if (st == MADPO_OK)
         st = madpo_error_set(err, MADPO_ERR_NOMEM, "no memory to write %s", path);
     json_decref(value);
+    free(path);
+    return st;
+}
+
+static madpo_status save_kept(const char *dir, const madpo_kept *kept, madpo_error *err)
+{
+    char *path = NULL;
+    madpo_status st = madpo_path_join(&path, dir, kept->name, err);
+
+    if (st == MADPO_OK)
+        st = madpo_file_write(path, kept->text, kept->n, err);
     free(path);
     return st;
 }
@@ -170,18 +178,14 @@ madpo_status madpo_tokenizer_save(const madpo_tokenizer *tok, const char *dir, m
 
     if (st != MADPO_OK)
         return st;
-    if (tok->json) {
-        st = save_file(dir, "tokenizer.json", tok->json, NULL, err);
-        if (st == MADPO_OK && tok->config_json)
-            st = save_file(dir, "tokenizer_config.json", tok->config_json, NULL, err);
-        if (st == MADPO_OK && tok->special_json)
-            st = save_file(dir, "special_tokens_map.json", tok->special_json, NULL, err);
+    for (int i = 0; i < tok->n_kept && st == MADPO_OK; i++)
+        st = save_kept(dir, &tok->kept[i], err);
+    if (tok->n_kept)
         return st;
-    }
-    st = save_file(dir, "tokenizer.json", NULL, save_tokenizer(tok), err);
+    st = save_file(dir, "tokenizer.json", save_tokenizer(tok), err);
     if (st == MADPO_OK)
-        st = save_file(dir, "tokenizer_config.json", NULL, save_config(tok), err);
+        st = save_file(dir, "tokenizer_config.json", save_config(tok), err);
     if (st == MADPO_OK)
-        st = save_file(dir, "special_tokens_map.json", NULL, save_roles(tok), err);
+        st = save_file(dir, "special_tokens_map.json", save_roles(tok), err);
     return st;
 }
