@@ -43,6 +43,8 @@ typedef struct madpo_pairs_options {
                             score_chosen, score_rejected, id, source, split, margin */
     const char *chat;    /* layout of chat messages: "gemma", "llama3", "chatml"; "none" or NULL =
                             messages are refused */
+    const char *system;  /* put in front of conversations that have no system message, as some
+                            models' templates do; "" or NULL = nothing */
     int label_base;      /* what label names the first answer, 0 or 1; -1 = told from all labels of
                             the file, an error if each of them is 1 */
     uint64_t label_seed; /* of the labels drawn from scores: P(first is better) = sigmoid(s1-s2) */

@@ -43,6 +43,7 @@ typedef struct madpo_options {
         char *pairs;   /* JSON lines, JSON array or CSV file, "" = none */
         char *fields;  /* "part=field,..." for the pairs' own names, "" = known names */
         char *chat;    /* "auto" | "none" | "gemma" | "llama3" | "chatml" */
+        char *system;  /* "auto" = that of the tokenizer's template, "" = none, else the text */
         int64_t label_base;   /* 0, 1, -1 = told by the file */
         int64_t label_seed;   /* 0 = run.seed */
         int64_t synthetic;    /* reviews to generate for the synthetic source */

@@ -112,6 +112,8 @@ const madpo__key madpo__keys[] = {
            "Own names of the pairs' fields: chosen=good,... or first=a,second=b,label=better"),
     CHOICE("data.chat", data.chat, "auto", "auto, none, gemma, llama3, chatml",
            "Layout of chat messages in the pairs; auto = that of the tokenizer's template"),
+    STRING("data.system", data.system, "auto", "text",
+           "Put in front of chats that have no system message; auto = what the tokenizer's does"),
     INT("data.label_base", data.label_base, -1, -1, 1, "",
         "The label that names the first of two answers, 0 or 1; -1 = told by the labels there are"),
     INT("data.label_seed", data.label_seed, 0, 0, NO_END, "",

@@ -82,6 +82,8 @@ static size_t chat_common(const chat_list *a, const chat_list *b)
 /* Everything about a record's conversations. The answers begin at message n_skip of a and b. */
 typedef struct chat_pair {
     chat_list prompt, side[2];
+    madpo_chat_message *with_system;   /* the prompt's messages behind the options' system message;
+                                          owned, NULL if they need none */
     const madpo_chat_message *context; /* the prompt's messages */
     size_t n_context, n_skip;
 } chat_pair;
@@ -150,6 +152,23 @@ static madpo_status chat_divide(const madpo__reader *r, const madpo__answers *na
     return MADPO_OK;
 }
 
+/* Put the options' system message in front of a conversation that has none. */
+static madpo_status chat_put_system(const madpo__reader *r, chat_pair *c)
+{
+    const char *text = r->options->system;
+
+    if (!text || !*text || !strcmp(c->context[0].role, "system"))
+        return MADPO_OK;
+    c->with_system = malloc((c->n_context + 1) * sizeof *c->with_system);
+    if (!c->with_system)
+        return madpo_error_set(r->err, MADPO_ERR_NOMEM, "no memory for a conversation");
+    c->with_system[0] = (madpo_chat_message){"system", text, strlen(text)};
+    memcpy(c->with_system + 1, c->context, c->n_context * sizeof *c->context);
+    c->context = c->with_system;
+    c->n_context++;
+    return MADPO_OK;
+}
+
 static madpo_status chat_render(madpo__reader *r, const chat_pair *c, madpo_pair *p)
 {
     madpo_status st = madpo_chat_format(&p->prompt, &p->n_prompt, r->chat, c->context, c->n_context,
@@ -194,12 +213,15 @@ madpo_status madpo__pairs_messages(madpo__reader *r, const madpo__answers *names
     if (st == MADPO_OK)
         st = chat_divide(r, names, &c);
     if (st == MADPO_OK)
+        st = chat_put_system(r, &c);
+    if (st == MADPO_OK)
         st = chat_place(r, chat_render(r, &c, p));
     if (st == MADPO_OK) {
         *tie = p->n_chosen == p->n_rejected && !memcmp(p->chosen, p->rejected, p->n_chosen);
         p->specials = true;
         r->report->n_messages++;
     }
+    free(c.with_system);
     free(c.prompt.v);
     free(c.side[0].v);
     free(c.side[1].v);

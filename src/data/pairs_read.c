@@ -17,6 +17,7 @@ void madpo_pairs_options_defaults(madpo_pairs_options *options)
 {
     *options = (madpo_pairs_options){.fields = "",
                                      .chat = "none",
+                                     .system = "",
                                      .label_base = -1,
                                      .label_seed = 42,
                                      .skip_bad = false,

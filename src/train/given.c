@@ -11,45 +11,60 @@
 
 static const char *const chat_names[] = {"none", "gemma", "llama3", "chatml"}; /* by kind */
 
-/* The layout of the named tokenizer's own template. One with another template counts as none:
- * whether messages are there, which need one, only the file tells. */
-static madpo_status given_chat_of(const char **out, const char *path, madpo_error *err)
+/* What auto stands for in data.chat and data.system. */
+typedef struct given_chat {
+    const char *kind;
+    char *system; /* owned, may be NULL */
+} given_chat;
+
+/* The layout of the named tokenizer's own template, and the system message that it begins with. A
+ * template of another kind counts as none: whether there are messages, which need one, only the
+ * file tells. */
+static madpo_status given_chat_of(given_chat *out, const char *path, madpo_error *err)
 {
     madpo_error why = MADPO_ERROR_INIT;
     madpo_chat_kind kind = MADPO_CHAT_NONE;
     madpo_tokenizer *tok;
+    size_t n;
     madpo_status st = madpo_tokenizer_load(&tok, path, err);
 
     if (st != MADPO_OK)
         return st;
     st = madpo_chat_of_tokenizer(&kind, tok, &why);
+    out->kind = chat_names[st == MADPO_OK ? kind : MADPO_CHAT_NONE];
+    if (st == MADPO_ERR_UNSUPPORTED)
+        st = MADPO_OK;
+    else if (st != MADPO_OK)
+        madpo_error_set(err, st, "%s", why.message);
+    if (st == MADPO_OK)
+        st = madpo_chat_default_system(&out->system, &n, tok, err);
     madpo_tokenizer_free(tok);
-    *out = chat_names[st == MADPO_OK ? kind : MADPO_CHAT_NONE];
-    if (st == MADPO_OK || st == MADPO_ERR_UNSUPPORTED)
-        return MADPO_OK;
-    return madpo_error_set(err, st, "%s", why.message);
+    return st;
 }
 
 madpo_status madpo_given_load(madpo_pairs **out, const madpo_options *o, madpo_pairs_report *report,
                               madpo_error *err)
 {
+    bool any_kind = !strcmp(o->data.chat, "auto"), any_system = !strcmp(o->data.system, "auto");
+    given_chat chat = {"none", NULL};
     madpo_pairs_options options;
     madpo_status st = MADPO_OK;
 
     *out = NULL;
+    if ((any_kind || any_system) && *o->tokenizer.path)
+        st = given_chat_of(&chat, o->tokenizer.path, err);
     madpo_pairs_options_defaults(&options);
     options.fields = o->data.fields;
-    options.chat = o->data.chat;
+    options.chat = any_kind ? chat.kind : o->data.chat;
+    options.system = any_system ? chat.system : o->data.system;
     options.label_base = (int)o->data.label_base;
     options.label_seed = (uint64_t)(o->data.label_seed ? o->data.label_seed : o->run.seed);
     options.skip_bad = o->data.skip_bad_lines;
     options.drop_ties = o->data.drop_ties;
-    if (!strcmp(options.chat, "auto")) {
-        options.chat = "none";
-        if (*o->tokenizer.path)
-            st = given_chat_of(&options.chat, o->tokenizer.path, err);
-    }
-    return st == MADPO_OK ? madpo_pairs_load_with(out, o->data.pairs, &options, report, err) : st;
+    if (st == MADPO_OK)
+        st = madpo_pairs_load_with(out, o->data.pairs, &options, report, err);
+    free(chat.system);
+    return st;
 }
 
 /* ---- tokens ---- */

@@ -11,3 +11,29 @@ for file in pairs.jsonl pairs.jsonl.gz; do
     [ -s "from-$file/models/policy/model.safetensors" ] || fail "no policy from $file"
 done
 same_file from-pairs.jsonl/models/policy/model.safetensors from-pairs.jsonl.gz/models/policy/model.safetensors
+
+say "the same pairs in other forms give the same policy, bit for bit"
+same_policy() { # same_policy FILE [--set key=value]...
+    local file=$1
+    shift
+    expect 0 "$MADPO" train "$tiny" --run "from-$file" --set data.pairs=$file --set $stages \
+        --set data.truncate_prompt=true "$@"
+    no_error
+    same_file from-pairs.jsonl/models/policy/model.safetensors "from-$file/models/policy/model.safetensors"
+}
+{ echo '['; sed '$!s/$/,/' pairs.jsonl; echo ']'; } >pairs.json
+same_policy pairs.json
+{ echo prompt,chosen,rejected; sed 's/{"prompt": //; s/ "chosen": //; s/ "rejected": //; s/}$//' pairs.jsonl; } >pairs.csv
+same_policy pairs.csv
+sed 's/"prompt"/"q"/; s/"chosen"/"a"/; s/"rejected"/"b"/; s/}$/, "best": "a"}/' pairs.jsonl >renamed.jsonl
+same_policy renamed.jsonl --set data.fields=prompt=q,first=a,second=b,label=best
+
+say "chat messages need a layout"
+sed -E 's/"prompt": "([^"]*)"/"prompt": [{"role": "user", "content": "\1"}]/' pairs.jsonl >chat.jsonl
+expect 1 "$MADPO" train "$tiny" --run from-chat --set data.pairs=chat.jsonl --set $stages
+one_error 'chat.jsonl:1' 'data.chat'
+expect 0 "$MADPO" train "$tiny" --run from-chat --set data.pairs=chat.jsonl --set $stages --set data.chat=gemma \
+    --set data.max_tokens=128 --set data.max_prompt=0 --set data.truncation=keep_end
+no_error
+grep -q '<end_of_turn>' from-chat/pairs.jsonl || fail "the messages were not rendered"
+out_has '60 of chat messages'

@@ -143,6 +143,7 @@ static madpo_status load_pairs_with(const char *path, const char *fields)
 
     madpo_pairs_options_defaults(&o);
     o.chat = "chatml";
+    o.system = "s";
     o.fields = fields;
     st = madpo_pairs_load_with(&p, path, &o, NULL, NULL);
     assert_true((st == MADPO_OK) == (p != NULL));

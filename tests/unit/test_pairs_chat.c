@@ -72,6 +72,32 @@ static void test_rendered(void **state)
     }
 }
 
+/* A system message for all conversations, in front of those alone that have none. */
+static void test_system(void **state)
+{
+    static const char text[] = "{\"prompt\":[" USER(
+        "Hi") "],\"chosen\":\"a\",\"rejected\":\"b\"}\n"
+              "{\"prompt\":[" MSG("system", "Own") "," USER(
+                  "Hi") "],\"chosen\":\"a\",\"rejected\":\"b\"}\n"
+                        "{\"chosen\":[" USER("Hi") "," SAYS("a") "," USER("b") "," SAYS(
+                            "c") "],\"rejected\":[" USER("Hi") "," SAYS("d") "]}\n";
+    madpo_error err = MADPO_ERROR_INIT;
+    madpo_pairs_options o;
+    madpo_pairs *pairs;
+
+    (void)state;
+    madpo_pairs_options_defaults(&o);
+    o.chat = "chatml";
+    o.system = "Be kind.";
+    EXPECT_OK(madpo_pairs_parse_with(&pairs, text, strlen(text), "c.jsonl", &o, NULL, &err));
+    assert_string_equal(madpo_pairs_at(pairs, 0)->prompt, TURN("system", "Be kind.") HI);
+    assert_string_equal(madpo_pairs_at(pairs, 1)->prompt, TURN("system", "Own") HI);
+    assert_string_equal(madpo_pairs_at(pairs, 2)->prompt, TURN("system", "Be kind.") HI);
+    assert_string_equal(madpo_pairs_at(pairs, 2)->chosen,
+                        "a<|im_end|>\n" TURN("user", "b") TURN("assistant", "c"));
+    madpo_pairs_free(pairs);
+}
+
 static void test_ties_and_labels(void **state)
 {
     static const char text[] =
@@ -171,9 +197,8 @@ static void test_layouts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rendered),
-        cmocka_unit_test(test_ties_and_labels),
-        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_rendered),        cmocka_unit_test(test_system),
+        cmocka_unit_test(test_ties_and_labels), cmocka_unit_test(test_refused),
         cmocka_unit_test(test_layouts),
     };
 
