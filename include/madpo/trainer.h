@@ -59,6 +59,7 @@ madpo_status madpo_trainer_set_pairs(madpo_trainer *trainer, const madpo_pairs *
 /* Open the run directory and run all stages that are configured and not yet done. Blocking. Besides
  * what stages report: MADPO_ERR_IO (the directory holds a run already: use resume or another),
  * MADPO_ERR_MISMATCH (resume under another objective, model or data: says what differs),
+ * MADPO_ERR_MEMORY (before the first step: a stage's model does not fit into the device),
  * MADPO_ERR_NUMERIC (training diverged), MADPO_ERR_STOPPED after a stop request: a checkpoint was
  * saved and resume, or another call, continues. */
 madpo_status madpo_trainer_run(madpo_trainer *trainer, madpo_error *err) MADPO_MUST_CHECK;
@@ -66,8 +67,9 @@ madpo_status madpo_trainer_run(madpo_trainer *trainer, madpo_error *err) MADPO_M
 void madpo_trainer_request(madpo_trainer *trainer, madpo_request request);
 /* Directory of the run (borrowed). */
 const char *madpo_trainer_run_dir(const madpo_trainer *trainer);
-/* Copy a finished model ("sft", "reward", "policy") with tokenizer into `dir`, as a Hugging Face
- * directory. */
+/* Copy a finished model ("sft", "reward", "policy") with tokenizer into `dir`: a Hugging Face
+ * directory, or, of a run that trains adapters (lora.rank), a PEFT folder naming the model it
+ * belongs to. */
 madpo_status madpo_trainer_export(const madpo_trainer *trainer, const char *model, const char *dir,
                                   madpo_error *err) MADPO_MUST_CHECK;
 

@@ -234,6 +234,30 @@ void madpo_base_model_dispose(madpo_base_model *base)
     *base = (madpo_base_model){0};
 }
 
+madpo_status madpo_base_model_tokenizer(char **out, const madpo_options *options, madpo_error *err)
+{
+    const char *path = options->tokenizer.path;
+    madpo_status st;
+
+    *out = NULL;
+    if (*path) {
+        *out = strdup(path);
+        return *out ? MADPO_OK
+                    : madpo_error_set(err, MADPO_ERR_NOMEM, "tokenizer: out of host memory");
+    }
+    if (!*options->model.path)
+        return MADPO_OK;
+    st = madpo_path_join(out, options->model.path, "tokenizer.json", err);
+    if (st != MADPO_OK || madpo_file_exists(*out))
+        return st;
+    st = madpo_error_set(err, MADPO_ERR_CONFIG,
+                         "%s is not there: name the model's tokenizer.json with tokenizer.path",
+                         *out);
+    free(*out);
+    *out = NULL;
+    return st;
+}
+
 /* ---- storage ---- */
 
 madpo_dtype madpo_base_model_storage(const madpo_options *options, madpo_dtype files)
@@ -298,12 +322,9 @@ madpo_status madpo_base_model_describe(char **out, const madpo_base_model *base,
 /* Positions the run's texts can need. */
 static int64_t positions(const madpo_options *o, bool given_prompts)
 {
-    int64_t prompt = o->generate.prompt_tokens;
-    int64_t generated;
+    int64_t generated =
+        (given_prompts ? o->data.max_prompt : o->generate.prompt_tokens) + o->generate.max_new;
 
-    if (given_prompts && prompt < o->data.max_prompt)
-        prompt = o->data.max_prompt;
-    generated = prompt + o->generate.max_new;
     return generated > o->data.max_tokens ? generated : o->data.max_tokens;
 }
 
@@ -383,7 +404,7 @@ madpo_status madpo_base_model_config(madpo_model_config *out, const madpo_base_m
     take_id(&out->bos, madpo_tokenizer_bos(tok));
     take_id(&out->eos, madpo_tokenizer_eos(tok));
     take_id(&out->pad, madpo_tokenizer_pad(tok));
-    if (madpo_tokenizer_bos(tok) < 0)
+    if (!base->dir && out->bos < 0)
         return madpo_error_set(
             err, MADPO_ERR_DATA,
             "tokenizer.path: the tokenizer has no bos token, which every text begins "

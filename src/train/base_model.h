@@ -36,6 +36,10 @@ madpo_status madpo_base_model_describe(char **out, const madpo_base_model *base,
 madpo_status madpo_base_model_config(madpo_model_config *out, const madpo_base_model *base,
                                      const madpo_options *options, const madpo_tokenizer *tok,
                                      bool given_prompts, madpo_error *err) MADPO_MUST_CHECK;
+/* The tokenizer.json of the run: tokenizer.path, that of model.path, or NULL = one is trained
+ * (owned by the caller, free()). */
+madpo_status madpo_base_model_tokenizer(char **out, const madpo_options *options,
+                                        madpo_error *err) MADPO_MUST_CHECK;
 /* "auto" or a type by name, as model.storage has it; `files` is what auto gives. */
 madpo_dtype madpo_base_model_storage(const madpo_options *options, madpo_dtype files);
 #endif

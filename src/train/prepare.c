@@ -68,22 +68,13 @@ static madpo_status train_tokenizer(madpo_source *source, madpo_stage_context *c
 static madpo_status choose_tokenizer(madpo_source *source, madpo_stage_context *ctx,
                                      madpo_error *err)
 {
-    const char *path = ctx->options->tokenizer.path;
-    char *of_base = NULL;
-    madpo_status st;
+    char *path;
+    madpo_status st = madpo_base_model_tokenizer(&path, ctx->options, err);
 
-    if (*path)
-        return madpo_tokenizer_load(&source->tok, path, err);
-    if (!ctx->base->dir)
-        return train_tokenizer(source, ctx, err);
-    st = madpo_path_join(&of_base, ctx->base->dir, "tokenizer.json", err);
-    if (st == MADPO_OK && !madpo_file_exists(of_base))
-        st = madpo_error_set(err, MADPO_ERR_CONFIG,
-                             "%s is not there: name the model's tokenizer.json with tokenizer.path",
-                             of_base);
     if (st == MADPO_OK)
-        st = madpo_tokenizer_load(&source->tok, of_base, err);
-    free(of_base);
+        st = path ? madpo_tokenizer_load(&source->tok, path, err)
+                  : train_tokenizer(source, ctx, err);
+    free(path);
     return st;
 }
 
