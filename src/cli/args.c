@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,6 +75,19 @@ static int args_store_int(const madpo_cli_command *command, const madpo_cli_opti
     return -1;
 }
 
+static int args_store_real(const madpo_cli_command *command, const madpo_cli_option *option,
+                           const char *value, double *out)
+{
+    char *end;
+    double number = strtod(value, &end);
+
+    if (end == value || *end || !isfinite(number) || number < (double)option->low)
+        return madpo__cli_usage("%s: --%s takes a number from %lld, not \"%s\"", command->name,
+                                option->name, (long long)option->low, value);
+    *out = number;
+    return -1;
+}
+
 static int args_store(const madpo_cli_command *command, const madpo_cli_option *option, int argc,
                       const char *value, void *options)
 {
@@ -89,6 +103,8 @@ static int args_store(const madpo_cli_command *command, const madpo_cli_option *
         return -1;
     case MADPO_CLI_INT:
         return args_store_int(command, option, value, field);
+    case MADPO_CLI_REAL:
+        return args_store_real(command, option, value, field);
     case MADPO_CLI_LIST:
         break;
     }

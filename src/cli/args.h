@@ -18,6 +18,7 @@ typedef enum madpo_cli_kind {
     MADPO_CLI_FLAG, /* bool */
     MADPO_CLI_TEXT, /* const char *, the last one given counts */
     MADPO_CLI_INT,  /* int64_t, at least `low` */
+    MADPO_CLI_REAL, /* double, finite, at least `low` */
     MADPO_CLI_LIST  /* madpo_cli_list, every one given */
 } madpo_cli_kind;
 
@@ -32,7 +33,7 @@ typedef struct madpo_cli_option {
     const char *value; /* what the value is called in the help, NULL for a flag */
     madpo_cli_kind kind;
     size_t offset; /* of the field in the command's option struct */
-    int64_t low;   /* smallest integer */
+    int64_t low;   /* smallest number */
     const char *help;
 } madpo_cli_option;
 

@@ -5,6 +5,11 @@
 
 extern const madpo_cli_command madpo__command_train;
 extern const madpo_cli_command madpo__command_demo;
+extern const madpo_cli_command madpo__command_generate;
+extern const madpo_cli_command madpo__command_score;
+extern const madpo_cli_command madpo__command_merge;
+extern const madpo_cli_command madpo__command_info;
+extern const madpo_cli_command madpo__command_tokenize;
 extern const madpo_cli_command madpo__command_devices;
 extern const madpo_cli_command madpo__command_weights;
 extern const madpo_cli_command madpo__command_config;

@@ -1,4 +1,4 @@
-/* The thread that takes the signals of a training command; see signals.h. */
+/* The thread that takes the signals of a long command; see signals.h. */
 #include "cli/signals.h"
 
 #include <pthread.h>
@@ -8,7 +8,7 @@
 /* Shared between the waiting thread and the main one, under `signals_lock`. */
 static pthread_mutex_t signals_lock = PTHREAD_MUTEX_INITIALIZER;
 static madpo_trainer *signals_trainer;
-static bool signals_stop, signals_checkpoint, signals_say;
+static bool signals_stop, signals_checkpoint, signals_say, signals_now;
 
 static sigset_t signals_set; /* written before the thread begins */
 
@@ -29,7 +29,7 @@ static void signals_take(int number)
     bool again;
 
     pthread_mutex_lock(&signals_lock);
-    again = number != SIGUSR1 && signals_stop;
+    again = number != SIGUSR1 && (signals_stop || signals_now);
     if (number == SIGUSR1)
         signals_checkpoint = true;
     else
@@ -84,4 +84,21 @@ void madpo__signals_serve(madpo_trainer *trainer)
     if (trainer && signals_checkpoint)
         madpo_trainer_request(trainer, MADPO_REQUEST_CHECKPOINT);
     pthread_mutex_unlock(&signals_lock);
+}
+
+void madpo__signals_at_once(bool at_once)
+{
+    pthread_mutex_lock(&signals_lock);
+    signals_now = at_once;
+    pthread_mutex_unlock(&signals_lock);
+}
+
+bool madpo__signals_stopped(void)
+{
+    bool stopped;
+
+    pthread_mutex_lock(&signals_lock);
+    stopped = signals_stop;
+    pthread_mutex_unlock(&signals_lock);
+    return stopped;
 }

@@ -90,7 +90,7 @@ static void show(query *q, json_t *object)
 static bool read_line(query *q, const char *line, size_t n, long number)
 {
     json_error_t bad;
-    json_t *value = json_loadb(line, n, 0, &bad), *element;
+    json_t *value = json_loadb(line, n, JSON_ALLOW_NUL, &bad), *element;
     bool ok = json_is_object(value) || json_is_array(value);
     size_t i;
 
