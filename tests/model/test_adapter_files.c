@@ -375,6 +375,67 @@ static void test_inner_names(void **state)
     madpo_model_free(m);
 }
 
+/* A published adapter of GPT-2 small, into a model of that size and out again: the same bytes. */
+static void test_published(void **state)
+{
+    const char *data = getenv("MADPO_TEST_DATA");
+    madpo_model_options o = {.max_tokens = 8,
+                             .max_rows = 8,
+                             .max_segments = 1,
+                             .max_sequences = 1,
+                             .storage = MADPO_DTYPE_BF16};
+    char *dir, *text, *path, *from, *out, *again;
+    madpo_adapter_config a;
+    madpo_adapter_slot slot = {.config = &a};
+    madpo_model_config c;
+    madpo_safetensors *x, *y;
+    madpo_model *m;
+
+    if (!data) {
+        print_message("MADPO_TEST_DATA is not set\n");
+        skip();
+    }
+    dir = tmp_new();
+    path = tmp_path(data, "configs/gpt2.config.json");
+    from = tmp_path(data, "models/gpt2-lora-kto-hh");
+    MODEL_OK(madpo_file_read(&text, &(size_t){0}, path, err));
+    free(tmp_file(dir, "config.json", text));
+    MODEL_OK(madpo_model_config_load(&c, dir, err));
+    MODEL_OK(madpo_adapter_config_load(&a, "kto", from, &c, err));
+    assert_int_equal(madpo_adapter_parameters(&a, &c), 12 * 16 * (768 + 3 * 768));
+    o.adapters = &slot;
+    o.n_adapters = 1;
+    MODEL_OK(madpo_model_new(&m, *state, &c, &o, err));
+    MODEL_OK(madpo_model_adapter_load(m, 0, from, err));
+    out = tmp_path(dir, "out");
+    MODEL_OK(madpo_model_adapter_save(m, 0, out, "gpt2", err));
+    free(path);
+    path = tmp_path(from, "adapter_model.safetensors");
+    again = tmp_path(out, "adapter_model.safetensors");
+    MODEL_OK(madpo_safetensors_open(&x, path, err));
+    MODEL_OK(madpo_safetensors_open(&y, again, err));
+    assert_int_equal(madpo_safetensors_count(x), madpo_safetensors_count(y));
+    for (size_t i = 0; i < madpo_safetensors_count(x); i++) {
+        const madpo_safetensor *s = madpo_safetensors_at(x, i);
+        const madpo_safetensor *t = madpo_safetensors_find(y, s->name);
+
+        assert_non_null(t);
+        assert_memory_equal(s->shape, t->shape, sizeof s->shape);
+        assert_int_equal(s->bytes, t->bytes);
+        assert_memory_equal(s->data, t->data, s->bytes);
+    }
+    madpo_safetensors_close(x);
+    madpo_safetensors_close(y);
+    madpo_model_free(m);
+    madpo_adapter_config_dispose(&a);
+    free(text);
+    free(path);
+    free(from);
+    free(out);
+    free(again);
+    tmp_free(dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -385,6 +446,7 @@ int main(void)
         cmocka_unit_test(test_bad),
         cmocka_unit_test(test_folders),
         cmocka_unit_test(test_inner_names),
+        cmocka_unit_test(test_published),
     };
 
     return cmocka_run_group_tests(tests, model_setup, model_teardown);
