@@ -29,6 +29,7 @@ static void put(const uint8_t *data, size_t size)
         atexit(end);
     }
     snprintf(path, sizeof path, "%s/adapter_config.json", dir);
+    unlink(path); /* a file cut to nothing and written again is flushed to the disk */
     f = fopen(path, "wb");
     FUZZ_CHECK(f != NULL);
     FUZZ_CHECK(fwrite(data, 1, size, f) == size);
