@@ -25,9 +25,11 @@ typedef struct examples_maker {
     madpo_tokenizer *tok;
     const madpo_tokenize_options *o;
     madpo_ids ids;           /* of all examples */
-    madpo_ids part[N_PARTS]; /* of this example; the prompt without bos */
-    int32_t bos;             /* -1: none */
-    madpo_strbuf joined;     /* prompt + answer as text */
+    madpo_ids part[N_PARTS]; /* of this example; the prompt without its front */
+    const int32_t *front;    /* [n_front] what comes before the prompt: bos or nothing, mostly */
+    size_t n_front;
+    int32_t bos;         /* -1: none */
+    madpo_strbuf joined; /* prompt + answer as text */
     madpo_error *err;
 } examples_maker;
 
@@ -93,11 +95,9 @@ static void ids_keep_end(madpo_ids *ids, size_t n)
 /* Keep so many tokens of the prompt, bos included. */
 static void examples_cut_prompt(examples_maker *m, size_t keep, bool *cut)
 {
-    size_t n_bos = m->bos >= 0;
-
-    if (m->part[PROMPT].n + n_bos <= keep)
+    if (m->part[PROMPT].n + m->n_front <= keep)
         return;
-    keep -= keep < n_bos ? keep : n_bos;
+    keep -= keep < m->n_front ? keep : m->n_front;
     (m->o->keep_prompt_start ? ids_keep_start : ids_keep_end)(&m->part[PROMPT], keep);
     if (!*cut)
         m->out->report.n_cut_prompts++;
@@ -123,7 +123,7 @@ static madpo_status examples_long_prompt(examples_maker *m, const madpo_pair *pa
 static madpo_status examples_limit_prompt(examples_maker *m, const madpo_pair *pair, bool *cut)
 {
     const madpo_tokenize_options *o = m->o;
-    size_t n = m->part[PROMPT].n + (m->bos >= 0);
+    size_t n = m->part[PROMPT].n + m->n_front;
     int32_t max = o->max_prompt;
 
     if (max == 0 && o->truncation == MADPO_TRUNCATION_ERROR)
@@ -228,25 +228,32 @@ static madpo_status examples_encode_pair(examples_maker *m, const madpo_pair *pa
     return st;
 }
 
-/* bos, unless the tokenizer has none or the text begins with it already. */
-static int32_t examples_bos(const examples_maker *m, const madpo_ids *text)
+/* Settle what comes before a text: bos or what the template says, unless the text begins with that
+ * already. */
+static void examples_front(examples_maker *m, const madpo_ids *text)
 {
-    int32_t bos = m->o->no_bos ? -1 : madpo_tokenizer_bos(m->tok);
-
-    return text->n && text->v[0] == bos ? -1 : bos;
+    m->front = &m->bos;
+    m->n_front = m->bos >= 0;
+    if (m->o->template_bos)
+        m->front = madpo_tokenizer_front(m->tok, &m->n_front);
+    if (m->n_front && text->n >= m->n_front &&
+        !memcmp(text->v, m->front, m->n_front * sizeof *text->v))
+        m->n_front = 0;
 }
 
 /* Copy the parts behind all others as a new example. */
 static madpo_status examples_take(examples_maker *m, madpo_example e, bool cut)
 {
-    madpo_status st = m->bos >= 0 ? madpo_ids_push(&m->ids, m->bos, m->err) : MADPO_OK;
+    madpo_status st = MADPO_OK;
 
+    for (size_t k = 0; k < m->n_front && st == MADPO_OK; k++)
+        st = madpo_ids_push(&m->ids, m->front[k], m->err);
     for (int i = 0; i <= e.n_branches; i++)
         for (size_t k = 0; k < m->part[i].n && st == MADPO_OK; k++)
             st = madpo_ids_push(&m->ids, m->part[i].v[k], m->err);
     if (st != MADPO_OK)
         return st;
-    e.n_prompt = (int32_t)m->part[PROMPT].n + (m->bos >= 0);
+    e.n_prompt = (int32_t)(m->part[PROMPT].n + m->n_front);
     for (int b = 0; b < e.n_branches; b++)
         e.n_branch[b] = (int32_t)m->part[BRANCH + b].n;
     m->out->n_truncated += cut;
@@ -259,9 +266,9 @@ static size_t *examples_unfit(examples_maker *m)
 {
     madpo_examples_report *report = &m->out->report;
 
-    if (!m->part[PROMPT].n && m->bos < 0)
+    if (!m->part[PROMPT].n && !m->n_front)
         return &report->n_no_prompt;
-    if (m->part[PROMPT].n + (m->bos >= 0) >= (size_t)m->o->max_tokens &&
+    if (m->part[PROMPT].n + m->n_front >= (size_t)m->o->max_tokens &&
         m->o->truncation != MADPO_TRUNCATION_KEEP_END)
         return &report->n_long_prompts;
     if (m->o->truncation != MADPO_TRUNCATION_ERROR &&
@@ -292,7 +299,7 @@ static madpo_status examples_pair(examples_maker *m, const madpo_pair *pair, siz
 
     if (st != MADPO_OK)
         return st;
-    m->bos = examples_bos(m, &m->part[PROMPT]);
+    examples_front(m, &m->part[PROMPT]);
     st = examples_limit_prompt(m, pair, &prompt_cut);
     if (st != MADPO_OK)
         return st;
@@ -303,7 +310,7 @@ static madpo_status examples_pair(examples_maker *m, const madpo_pair *pair, siz
     }
     if (keep_end)
         examples_keep_end(m, pair->specials, &prompt_cut);
-    room = (size_t)m->o->max_tokens - m->part[PROMPT].n - (m->bos >= 0);
+    room = (size_t)m->o->max_tokens - m->part[PROMPT].n - m->n_front;
     for (int b = 0; b < 2 && st == MADPO_OK; b++)
         st = examples_branch(m, &m->part[BRANCH + b], room, pair->specials, keep_end, &cut);
     return st == MADPO_OK ? examples_take(m, e, cut || prompt_cut) : st;
@@ -324,9 +331,9 @@ static madpo_status examples_text(examples_maker *m, const madpo_text *text, siz
         m->out->n_dropped++;
         return MADPO_OK;
     }
-    m->bos = examples_bos(m, &m->part[BRANCH]);
-    st = examples_branch(m, &m->part[BRANCH], (size_t)m->o->max_tokens - (m->bos >= 0), false,
-                         false, &cut);
+    examples_front(m, &m->part[BRANCH]);
+    st = examples_branch(m, &m->part[BRANCH], (size_t)m->o->max_tokens - m->n_front, false, false,
+                         &cut);
     return st == MADPO_OK ? examples_take(m, e, cut) : st;
 }
 
@@ -364,7 +371,8 @@ madpo_status madpo_examples_from_pairs(madpo_examples *out, const madpo_pairs *p
                                        madpo_tokenizer *tok, const madpo_tokenize_options *options,
                                        madpo_error *err)
 {
-    examples_maker m = {.out = out, .tok = tok, .o = options, .err = err};
+    examples_maker m = {
+        .out = out, .tok = tok, .o = options, .bos = madpo_tokenizer_bos(tok), .err = err};
     size_t n = madpo_pairs_count(pairs);
     madpo_status st = examples_new(&m, n);
 
@@ -379,7 +387,8 @@ madpo_status madpo_examples_from_texts(madpo_examples *out, const madpo_text *te
                                        madpo_tokenizer *tok, const madpo_tokenize_options *options,
                                        madpo_error *err)
 {
-    examples_maker m = {.out = out, .tok = tok, .o = options, .err = err};
+    examples_maker m = {
+        .out = out, .tok = tok, .o = options, .bos = madpo_tokenizer_bos(tok), .err = err};
     madpo_status st = examples_new(&m, n);
 
     if (st == MADPO_OK)

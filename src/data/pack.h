@@ -70,7 +70,8 @@ typedef struct madpo_tokenize_options {
     bool keep_prompt_start; /* of a cut prompt bos and the first tokens stay, not the last */
     bool specials; /* special tokens written in the texts count as such, as Hugging Face has it; in
                       text rendered by a chat layout they always do */
-    bool no_bos;   /* the tokenizer's template begins no text with bos */
+    bool template_bos; /* begin texts with what the tokenizer's template puts in front of them (for
+                          some nothing), not with its begin token */
 } madpo_tokenize_options;
 
 /* Pairs -> examples with two branches: bos + prompt | chosen | rejected. With another truncation

@@ -11,7 +11,7 @@
 #define INIT_TWO_PI 6.283185307179586476925
 
 /* FNV-1a. */
-static uint64_t name_stream(const char *name)
+uint64_t madpo__name_stream(const char *name)
 {
     uint64_t h = 14695981039346656037u;
 
@@ -51,7 +51,7 @@ madpo_status madpo__init_tensor(madpo_model *m, size_t i, uint64_t seed, madpo_e
         return madpo_error_set(err, MADPO_ERR_NOMEM, "out of memory initialising %s", t->name);
     madpo__weight_start(m, i, &std, &constant);
     if (std > 0)
-        normals(host, t->n, std, seed, name_stream(t->name));
+        normals(host, t->n, std, seed, madpo__name_stream(t->name));
     else
         for (int64_t j = 0; j < t->n; j++)
             host[j] = (float)constant;

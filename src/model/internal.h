@@ -254,7 +254,8 @@ madpo_status madpo__tensor_set(madpo_model *m, madpo_tensor t, const float *x, i
 madpo_status madpo__tensor_get(madpo_model *m, madpo_tensor t, float *x, int64_t n,
                                madpo_error *err) MADPO_MUST_CHECK;
 
-/* init.c: one tensor of the table. */
+/* init.c: the generator's stream of a tensor's name; one tensor of the table. */
+uint64_t madpo__name_stream(const char *name);
 madpo_status madpo__init_tensor(madpo_model *m, size_t i, uint64_t seed,
                                 madpo_error *err) MADPO_MUST_CHECK;
 

@@ -14,7 +14,7 @@
 #define SUM_MAX    1e-4
 #define REWARD_MAX 5e-5
 #define LOSS_REL   1e-5
-#define GRAD_REL   2e-5
+#define GRAD_REL   5e-5
 #define MERGE_REL  1e-6
 
 enum { MOST_ADAPTERS = 2 };

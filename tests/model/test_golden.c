@@ -16,7 +16,7 @@
 #define SUM_MAX    1e-4
 #define REWARD_MAX 5e-5
 #define LOSS_REL   1e-5
-#define GRAD_REL   2e-5
+#define GRAD_REL   5e-5
 
 /* ---- log-probs ---- */
 

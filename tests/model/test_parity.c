@@ -107,24 +107,68 @@ static void saved_write(saved *s, const char *dir)
     free(path);
 }
 
+/* A configuration that transformers accepts: hidden a multiple of the heads. */
+static madpo_model_config plain_config(const char *arch, bool tied)
+{
+    madpo_model_config c = model_config(arch, tied);
+
+    c.C = c.H * c.D;
+    return c;
+}
+
 /* DIR/config.json, model.safetensors, ours.json. */
 static void save_model(madpo_device *dev, size_t k, const char *dir)
 {
-    madpo_model *m = model_make(dev, cases[k].arch, cases[k].tied, false, cases[k].reward);
+    madpo_model_config c = plain_config(cases[k].arch, cases[k].tied);
+    madpo_model_options o = model_options(false, cases[k].reward, 0);
+    madpo_model *m;
     saved s = saved_new(k);
 
+    MODEL_OK(madpo_model_new(&m, dev, &c, &o, err));
+    model_randomise(m, 77);
     MODEL_OK(madpo_model_save(m, dir, err));
     saved_check(&s, m, cases[k].reward, ".", "");
     saved_write(&s, dir);
     madpo_model_free(m);
 }
 
+/* A random base with two adapters on all its linear maps, B not zero. */
+static madpo_model *model_with_adapters(madpo_device *dev, size_t k)
+{
+    const setting s = {.n = 2, .targets = "all-linear"};
+    madpo_model_config c = plain_config(models[k].arch, models[k].tied);
+    madpo_model_options o = model_options(true, false, 0);
+    madpo_adapter_config shape[2];
+    madpo_adapter_slot slot[2];
+    madpo_model *m;
+    madpo_rng rng;
+    float *w;
+
+    for (int i = 0; i < 2; i++) {
+        shape[i] = adapter_shape(&c, i, &s);
+        slot[i] = (madpo_adapter_slot){&shape[i], true};
+    }
+    o.adapters = slot;
+    o.n_adapters = 2;
+    MODEL_OK(madpo_model_new(&m, dev, &c, &o, err));
+    for (int i = 0; i < 2; i++)
+        madpo_adapter_config_dispose(&shape[i]);
+    model_randomise(m, 77);
+    w = model_read(m, madpo_model_weights(m)); /* of what is trained: all A and B */
+    madpo_rng_init(&rng, 12, k);
+    for (int64_t j = 0; j < madpo_model_weights(m).n; j++)
+        w[j] = (float)(.3 * madpo_rng_normal(&rng));
+    MODEL_OK(madpo_tensor_write(dev, madpo_model_weights(m), w, madpo_model_weights(m).n, err));
+    madpo_model_weights_changed(m);
+    free(w);
+    return m;
+}
+
 /* The base in DIR; adapters DIR/one, DIR/two and both as DIR/joined; the base with both merged in
  * DIR/merged. */
 static void save_adapters(madpo_device *dev, size_t k, const char *dir)
 {
-    madpo_model *m =
-        lora_model(dev, k, &(setting){.n = 2, .targets = "all-linear", .storage = MADPO_DTYPE_F32});
+    madpo_model *m = model_with_adapters(dev, k);
     char *one = tmp_path(dir, "one"), *two = tmp_path(dir, "two");
     char *joined = tmp_path(dir, "joined"), *merged = tmp_path(dir, "merged");
     saved s = saved_new(100 + k);

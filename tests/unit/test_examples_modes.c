@@ -204,7 +204,7 @@ static void test_without_bos(void **state)
     expect_examples(no_bos, &o, pairs, "a|b|c",
                     "end token appended to 0 answers, 1 dropped: no prompt and no begin token");
     expect_examples(bytes_only, &o, pairs, "^a|b|c ^|b|c", "end token appended to 0 answers");
-    o.no_bos = true;
+    o.template_bos = true; /* a trained tokenizer has no template */
     expect_examples(bytes_only, &o, pairs, "a|b|c",
                     "end token appended to 0 answers, 1 dropped: no prompt and no begin token");
     o.truncation = MADPO_TRUNCATION_ERROR;

@@ -10,7 +10,7 @@ and beside it golden.json:
     pairs       prompt, chosen, rejected ids; logp_chosen, logp_rejected: sums over the branch;
                 ref_chosen, ref_rejected: made-up reference log-probs, constants of the loss
     dpo         beta and the mean loss over the pairs; its gradients are golden_grads.safetensors, float32
-                under transformers' names (a tied head has none of its own)
+                under the names of files (a tied head has none of its own)
     reward      score: weights of a scalar head without bias put on the last token; rewards: of the sequences;
                 chosen, rejected: of prompt+branch of the pairs
     or, for a saved reward model, sequences with ids and reward, pairs with reward_chosen and reward_rejected,
@@ -207,7 +207,8 @@ def load(folder, auto=AutoModelForCausalLM, fresh=(), **kw):
 
 
 def save_grads(folder, model):
-    grads = {n: p.grad.to(torch.float32).contiguous() for n, p in model.named_parameters()}
+    head = "embed_out." if model.config.model_type == "gpt_neox" else "lm_head."  # as files have it
+    grads = {n.replace("lm_head.", head): p.grad.to(torch.float32).contiguous() for n, p in model.named_parameters()}
     assert all(g.abs().sum() > 0 for g in grads.values()), [n for n in grads if not grads[n].any()]
     save_file(grads, os.path.join(folder, "golden_grads.safetensors"), metadata={"format": "pt"})
 
