@@ -173,15 +173,13 @@ static madpo_status score_lengths(madpo_tokenize_options *how, const score *s, m
 static madpo_status score_tokenize(score *s, madpo_error *err)
 {
     const score_options *o = s->o;
-    size_t n_front = 0;
     madpo_tokenize_options how = {.mode = o->joint ? MADPO_TOKENIZE_JOINT : MADPO_TOKENIZE_SEPARATE,
                                   .add_eos = !o->no_eos,
                                   .end_with_eos = s->m.reward,
-                                  .truncate_prompt = o->truncate_prompt};
+                                  .truncate_prompt = o->truncate_prompt,
+                                  .template_bos = true};
     madpo_status st = score_truncation(&how.truncation, o->truncation, err);
 
-    (void)madpo_tokenizer_front(s->m.tok, &n_front);
-    how.no_bos = n_front == 0;
     if (st == MADPO_OK)
         st = score_lengths(&how, s, err);
     if (st == MADPO_OK)

@@ -1,10 +1,10 @@
 # Adapters: an adapter's folder finds its base; merged, the model writes and scores as it does with them.
 . "$(dirname "$0")/../support/cli.sh"
-expect 0 "$MADPO" train "$tiny" --run r --set run.stages=sft,generate --quiet
+expect 0 "$MADPO" train "$tiny" --run r --set run.stages=sft,generate --set sft.max_steps=300 --quiet
 base=r/models/sft
 lora() { # lora RUN SEED: an adapter on the base, trained for a few steps
     expect 0 "$MADPO" train "$tiny" --run "$1" --set model.path=$base --set run.stages=sft --set run.seed="$2" \
-        --set lora.rank=4 --set lora.targets=all-linear --set sft.lr=2e-2 --quiet
+        --set lora.rank=4 --set lora.targets=all-linear --set sft.lr=2e-2 --set sft.max_steps=60 --quiet
     [ -e "$1/models/sft/adapter_config.json" ] || fail "no PEFT folder in $1/models/sft"
 }
 lora a 7
