@@ -50,8 +50,10 @@ madpo_model_config model_config(const char *arch, bool tied)
     c.bos = 1;
     c.eos = 2;
     c.pad = 0;
-    if (c.arch->site[MADPO_SITE_QKV])
+    if (c.arch->site[MADPO_SITE_QKV]) { /* such a config.json has no other heads */
         c.K = c.H;
+        c.C = c.H * c.D;
+    }
     if (strcmp(arch, "gpt_neox") == 0) {
         c.rotary = 2;               /* the other four pass through */
         c.parallel_residual = tied; /* both kinds get their turn */

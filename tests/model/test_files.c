@@ -14,11 +14,10 @@
 static const struct {
     const char *arch;
     bool tied, reward;
-} kinds[] = {{"llama", true, false},
-             {"llama", false, false},
-             {"llama", false, true},
-             {"gemma3", true, false},
-             {"gemma3", true, true}};
+} kinds[] = {{"llama", true, false},  {"llama", false, false},    {"llama", false, true},
+             {"gemma3", true, false}, {"gemma3", true, true},     {"qwen2", false, false},
+             {"qwen3", true, false},  {"gpt2", true, false},      {"gpt2", false, false},
+             {"gpt2", true, true},    {"gpt_neox", false, false}, {"gpt_neox", true, true}};
 
 enum { N_KINDS = sizeof kinds / sizeof kinds[0] };
 
@@ -120,7 +119,7 @@ static void test_round_trip(void **state)
         assert_memory_equal(first, second, n1);
         assert_int_equal(madpo_safetensors_open(&st, path, &e), MADPO_OK);
         assert_true((madpo_safetensors_find(st, "score.weight") != NULL) == kinds[k].reward);
-        assert_true((madpo_safetensors_find(st, "lm_head.weight") != NULL) ==
+        assert_true((madpo_safetensors_find(st, madpo_model_get_config(a)->arch->head) != NULL) ==
                     (!kinds[k].tied && !kinds[k].reward));
         madpo_safetensors_close(st);
         free(first);
@@ -213,58 +212,6 @@ static void test_mismatch(void **state)
     c = g;
     c.attn_scale = 0;
     mismatch(*state, &g, &c, ": query_pre_attn_scalar differs from this model's attention scale");
-}
-
-/* Tensors of the file are changed one at a time. */
-static void test_bad_tensors(void **state)
-{
-    static const struct {
-        const char *name, *as, *dtype;
-        int64_t rows;
-        const char *message;
-    } cases[] = {
-        {"model.norm.weight", "model.norm.bias", "F32", 22,
-         ": tensor 'model.norm.bias' has no place in a llama model"},
-        {"model.norm.weight", "model.rotary_emb.inv_freq", "F32", 22,
-         ": tensor 'model.norm.weight' is missing"},
-        {"model.norm.weight", "model.norm.weight", "F32", 21,
-         ": tensor 'model.norm.weight' has shape [21], config.json asks for [22]"},
-        {"model.norm.weight", "model.norm.weight", "I32", 22,
-         ": tensor 'model.norm.weight' is stored as I32, only F32 is read; convert the model to "
-         "float32"},
-    };
-    madpo_model *m = model_make(*state, "llama", true, false, false);
-    char *dir = tmp_new(), *path = tmp_path(dir, "model.safetensors");
-
-    MODEL_OK(madpo_model_save(m, dir, err));
-    for (size_t k = 0; k < sizeof cases / sizeof cases[0]; k++) {
-        madpo_safetensors *st;
-        madpo_safetensor list[64];
-        size_t n;
-        madpo_error e = MADPO_ERROR_INIT;
-
-        MODEL_OK(madpo_model_save(m, dir, err));
-        assert_int_equal(madpo_safetensors_open(&st, path, &e), MADPO_OK);
-        n = madpo_safetensors_count(st);
-        assert_true(n < 64);
-        for (size_t i = 0; i < n; i++) {
-            list[i] = *madpo_safetensors_at(st, i);
-            if (strcmp(list[i].name, cases[k].name) != 0)
-                continue;
-            list[i].name = (char *)cases[k].as;
-            list[i].dtype = cases[k].dtype;
-            list[i].shape[0] = cases[k].rows;
-            list[i].bytes = 4 * (uint64_t)cases[k].rows;
-        }
-        assert_int_equal(madpo_safetensors_write(path, list, n, &e), MADPO_OK);
-        madpo_safetensors_close(st);
-        assert_int_not_equal(madpo_model_load(m, dir, 0, &e), MADPO_OK);
-        assert_true(strncmp(e.message, path, strlen(path)) == 0);
-        assert_string_equal(e.message + strlen(path), cases[k].message);
-    }
-    free(path);
-    tmp_free(dir);
-    madpo_model_free(m);
 }
 
 /* What was planned is what the device holds, the trainer's optimiser state aside. */
@@ -360,21 +307,16 @@ static void test_too_long(void **state)
     o.gen_len = 65;
     assert_int_equal(madpo_model_new(&m, *state, &c, &o, &e), MADPO_ERR_CONFIG);
     assert_string_equal(e.message, "generating 65 tokens exceeds the model's 64 positions; lower "
-                                     "generate.prompt_tokens or generate.max_new");
+                                   "generate.prompt_tokens or generate.max_new");
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_table),
-        cmocka_unit_test(test_init),
-        cmocka_unit_test(test_round_trip),
-        cmocka_unit_test(test_reward_from_causal),
-        cmocka_unit_test(test_mismatch),
-        cmocka_unit_test(test_bad_tensors),
-        cmocka_unit_test(test_plan),
-        cmocka_unit_test(test_plan_line),
-        cmocka_unit_test(test_too_little_memory),
+        cmocka_unit_test(test_table),      cmocka_unit_test(test_init),
+        cmocka_unit_test(test_round_trip), cmocka_unit_test(test_reward_from_causal),
+        cmocka_unit_test(test_mismatch),   cmocka_unit_test(test_plan),
+        cmocka_unit_test(test_plan_line),  cmocka_unit_test(test_too_little_memory),
         cmocka_unit_test(test_too_long),
     };
 

@@ -73,8 +73,11 @@ static const struct {
      ": tensor 'a': shape holds something other than sizes"},
     {"{\"a\":{\"dtype\":\"F32\",\"shape\":2,\"data_offsets\":[0,8]}}", -1, 8,
      ": tensor 'a': shape is not an array"},
-    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1,1,1,1,2],\"data_offsets\":[0,8]}}", -1, 8,
-     ": tensor 'a': 5 dimensions, at most 4 are read"},
+    {"{\"a\":{\"dtype\":\"F6_E2M3\",\"shape\":[4],\"data_offsets\":[0,3]}}", -1, 3,
+     ": tensor 'a' is stored as F6_E2M3, less than a byte an element; use a model of F32, F16 or "
+     "BF16"},
+    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1,1,1,1,3],\"data_offsets\":[0,8]}}", -1, 8,
+     ": tensor 'a': 8 bytes of data, the shape needs 12"},
     {"{\"a\":{\"dtype\":\"F32\",\"shape\":[4611686018427387904,4],\"data_offsets\":[0,8]}}", -1, 8,
      ": tensor 'a': the shape overflows"},
     {"{\"a\":{\"dtype\":\"F64\",\"shape\":[4611686018427387904],\"data_offsets\":[0,8]}}", -1, 8,
@@ -237,6 +240,80 @@ static void test_round_trip(void **state)
     tmp_free(dir);
 }
 
+/* More dimensions than are kept do not matter to a tensor that nobody asks for. */
+static void test_many_dims(void **state)
+{
+    char *dir = tmp_new();
+    char *path = make(
+        dir, "{\"a\":{\"dtype\":\"F32\",\"shape\":[1,1,1,1,2],\"data_offsets\":[0,8]}}", -1, 8);
+    madpo_error err = MADPO_ERROR_INIT;
+    madpo_safetensors *st;
+
+    (void)state;
+    ok(madpo_safetensors_open(&st, path, &err), &err);
+    assert_int_equal(madpo_safetensors_at(st, 0)->n_dims, -1);
+    assert_int_equal(madpo_safetensors_at(st, 0)->bytes, 8);
+    madpo_safetensors_close(st);
+    free(path);
+    tmp_free(dir);
+}
+
+/* Names are found among many, whatever their order in the file. */
+static void test_find(void **state)
+{
+    enum { N = 10000 };
+    static madpo_safetensor list[N];
+    static char names[N][16];
+    char *dir = tmp_new(), *path = tmp_path(dir, "x.safetensors");
+    madpo_error err = MADPO_ERROR_INIT;
+    madpo_safetensors *st;
+
+    (void)state;
+    for (int i = 0; i < N; i++) {
+        snprintf(names[i], sizeof names[i], "t%d", i * 7919 % N);
+        list[i] = (madpo_safetensor){
+            .name = names[i], .dtype = "U8", .n_dims = 1, .shape = {1}, .data = "x", .bytes = 1};
+    }
+    ok(madpo_safetensors_write(path, list, N, &err), &err);
+    ok(madpo_safetensors_open(&st, path, &err), &err);
+    for (int i = 0; i < N; i++)
+        assert_string_equal(madpo_safetensors_find(st, names[i])->name, names[i]);
+    assert_null(madpo_safetensors_find(st, "t10000"));
+    assert_null(madpo_safetensors_find(st, ""));
+    assert_null(madpo_safetensors_find(st, "u"));
+    madpo_safetensors_close(st);
+    free(path);
+    tmp_free(dir);
+}
+
+/* The writer in pieces writes what its header promised, or nothing. */
+static void test_pieces(void **state)
+{
+    const madpo_safetensor list[] = {
+        {.name = "a", .dtype = "U8", .n_dims = 1, .shape = {3}, .bytes = 3},
+        {.name = "b", .dtype = "U8", .n_dims = 1, .shape = {2}, .bytes = 2}};
+    char *dir = tmp_new(), *path = tmp_path(dir, "x.safetensors");
+    madpo_error err = MADPO_ERROR_INIT, few = MADPO_ERROR_INIT, many = MADPO_ERROR_INIT;
+    madpo_safetensors_writer *w;
+    madpo_safetensors *st;
+
+    (void)state;
+    ok(madpo_safetensors_writer_open(&w, path, list, 2, &err), &err);
+    ok(madpo_safetensors_writer_write(w, "1", 1, &err), &err);
+    ok(madpo_safetensors_writer_write(w, "234", 3, &err), &err);
+    assert_int_equal(madpo_safetensors_writer_write(w, "56", 2, &many), MADPO_ERR_USAGE);
+    assert_int_equal(madpo_safetensors_writer_commit(w, &few), MADPO_ERR_USAGE);
+    assert_false(madpo_file_exists(path));
+    ok(madpo_safetensors_writer_open(&w, path, list, 2, &err), &err);
+    ok(madpo_safetensors_writer_write(w, "12345", 5, &err), &err);
+    ok(madpo_safetensors_writer_commit(w, &err), &err);
+    ok(madpo_safetensors_open(&st, path, &err), &err);
+    assert_memory_equal(madpo_safetensors_find(st, "b")->data, "45", 2);
+    madpo_safetensors_close(st);
+    free(path);
+    tmp_free(dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -245,6 +322,9 @@ int main(void)
         cmocka_unit_test(test_every_truncation),
         cmocka_unit_test(test_bit_flips),
         cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_many_dims),
+        cmocka_unit_test(test_find),
+        cmocka_unit_test(test_pieces),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
