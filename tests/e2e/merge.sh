@@ -1,10 +1,10 @@
 # Adapters: an adapter's folder finds its base; merged, the model writes and scores as it does with them.
 . "$(dirname "$0")/../support/cli.sh"
-expect 0 "$MADPO" train "$tiny" --run r --set run.stages=sft,generate --set sft.max_steps=300 --quiet
+expect 0 "$MADPO" train "$tiny" --run r --set run.stages=sft,generate --set sft.max_steps=150 --quiet
 base=r/models/sft
 lora() { # lora RUN SEED: an adapter on the base, trained for a few steps
     expect 0 "$MADPO" train "$tiny" --run "$1" --set model.path=$base --set run.stages=sft --set run.seed="$2" \
-        --set lora.rank=4 --set lora.targets=all-linear --set sft.lr=2e-2 --set sft.max_steps=60 --quiet
+        --set lora.rank=4 --set lora.targets=all-linear --set sft.lr=2e-2 --set sft.max_steps=24 --quiet
     [ -e "$1/models/sft/adapter_config.json" ] || fail "no PEFT folder in $1/models/sft"
 }
 lora a 7
@@ -70,7 +70,7 @@ expect 0 "$MADPO" merge $base --adapter $two --out m1 --force --quiet
 ! cmp -s before m1/model.safetensors || fail "--force wrote nothing"
 # an adapter of another base, one without its base, a circle
 expect 0 "$MADPO" train "$tiny" --run other --set run.stages=sft --set sft.max_steps=1 --set model.hidden=48 --quiet
-expect 2 "$MADPO" generate other/models/sft --adapter $one --prompt A
+expect 2 "$MADPO" generate other/models/sft --adapter $one --prompt A --quiet
 one_error "$one"
 cp -r $one lost
 sed -i 's/"base_model_name_or_path": *"[^"]*"/"base_model_name_or_path": "some\/where"/' lost/adapter_config.json
@@ -78,7 +78,10 @@ expect 1 "$MADPO" generate lost --prompt A
 one_error 'base model "some/where" is no local directory' '--adapter'
 expect 0 "$MADPO" generate $base --adapter lost "${how[@]}"
 same_file out adapted
-sed -i 's/"some\/where"/"."/' lost/adapter_config.json
+sed -i 's/"some\/where"/"..\/r\/models\/sft"/' lost/adapter_config.json # relative to the folder
+expect 0 "$MADPO" generate lost "${how[@]}"
+same_file out adapted
+sed -i 's/"..\/r\/models\/sft"/"."/' lost/adapter_config.json
 expect 1 "$MADPO" generate lost --prompt A
 one_error 'in a circle'
 [ ! -e m4 ] || fail "a folder was made in spite of the mistake"
