@@ -1,10 +1,12 @@
 /* Texts that grow token by token: whole characters, stop strings across tokens, control characters;
  * and generation_config.json. */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -110,6 +112,55 @@ static void test_characters(void **state)
     madpo_tokenizer_free(tok);
 }
 
+/* What madpo__completion_show prints, standard output being a file for the while. */
+static void expect_shown(madpo_cli_completion *c, const madpo_cli_stops *stops, bool all,
+                         const char *want)
+{
+    char got[64] = "";
+    char *dir = tmp_new(), *path = tmp_path(dir, "shown");
+    int kept = dup(STDOUT_FILENO), fd = open(path, O_RDWR | O_CREAT, 0600);
+    ssize_t n;
+
+    assert_true(kept >= 0 && fd >= 0);
+    fflush(stdout);
+    assert_true(dup2(fd, STDOUT_FILENO) >= 0);
+    madpo__completion_show(c, stops, all);
+    assert_true(dup2(kept, STDOUT_FILENO) >= 0);
+    n = pread(fd, got, sizeof got - 1, 0);
+    close(fd);
+    close(kept);
+    assert_true(n >= 0);
+    assert_string_equal(got, want);
+    free(path);
+    tmp_free(dir);
+}
+
+/* On a terminal: no more than is certain, and no control characters. */
+static void test_show(void **state)
+{
+    static const char *const end[] = {"END"};
+    const madpo_cli_stops stops = {end, 1};
+    madpo_tokenizer *tok = byte_tokenizer();
+    madpo_cli_completion c;
+    madpo_error err = MADPO_ERROR_INIT;
+    size_t n;
+
+    (void)state;
+    assert_int_equal(madpo__completion_init(&c, tok, &err), MADPO_OK);
+    push_text(&c, tok, &stops, "abEN", &n);
+    expect_shown(&c, &stops, false, "ab");
+    push_text(&c, tok, &stops, "x", &n);
+    expect_shown(&c, &stops, false, "ENx");
+    expect_shown(&c, &stops, true, "");
+    push_text(&c, tok, &stops, "\033[2J\r\xc2\x9b\t\n\xc3\xa9 E", &n);
+    expect_shown(&c, &stops, false, "[2J\t\n\xc3\xa9 ");
+    push_text(&c, tok, &stops, "NDs", &n);
+    assert_int_equal(n, 2);
+    expect_shown(&c, &stops, true, "");
+    madpo__completion_dispose(&c);
+    madpo_tokenizer_free(tok);
+}
+
 static madpo_status load(madpo_cli_sampling *out, const char *json, madpo_error *err)
 {
     char *dir = tmp_new();
@@ -175,9 +226,8 @@ static void test_bad_sampling(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_stops),
-        cmocka_unit_test(test_characters),
-        cmocka_unit_test(test_sampling),
+        cmocka_unit_test(test_stops),        cmocka_unit_test(test_characters),
+        cmocka_unit_test(test_show),         cmocka_unit_test(test_sampling),
         cmocka_unit_test(test_bad_sampling),
     };
 
