@@ -2,11 +2,11 @@
  *
  *   C [M,N], op(A) [M,K], op(B) [K,N]
  *
- * Work mapping: C is cut into blocks of MR rows x NR = 2 VW columns. A work-group of one item takes
- * a rectangle of blocks (group_rows x group_cols panels; group id 0 = column rectangle, 1 = row
- * rectangle, 2 = batch item), walks its column panels in the outer loop, so that a panel of B stays
- * in the first- and second-level cache, and keeps each block in registers over `run` k's at a time
- * (all of K where alpha is not 1), which C holds in between: both operands' parts then fit the
+ * Work mapping: C is cut into blocks of MR rows x NR = NV VW columns. A work-group of one item
+ * takes a rectangle of blocks (group_rows x group_cols panels; group id 0 = column rectangle, 1 =
+ * row rectangle, 2 = batch item), walks its column panels in the outer loop, so that a panel of B
+ * stays in the first- and second-level cache, and keeps each block in registers over `run` k's at a
+ * time (all of K where alpha is not 1), which C holds in between: both operands' parts then fit the
  * caches.
  *
  * Panels: a column panel of B is K rows of NR floats, b_k elements apart; panels are b_panel apart.
@@ -18,13 +18,15 @@
  * B may be stored in 16 bits (W_TYPE of lib/weight.clh): packing keeps the type, so that its panels
  * take half the memory traffic, and the blocks widen it on load.
  *
- * -D parameters: VW (4, 8, 16) floats per vector; MR rows per block; W_TYPE how B is stored.
- * Registers: 2 MR + 2 vectors, so 14 x 32 for 32 registers of 16 floats, 6 x 16 for 16 registers of
+ * -D parameters: VW (4, 8, 16) floats per vector; NV (2; 1 for up to VW columns) vectors per row
+ * and MR rows of a block; W_TYPE how B is stored. Registers: NV (MR + 1) vectors, so 14 x 32 for 32
+ * registers of 16 floats, 6 x 16 for 16 registers of
  * 8. No local memory.
  * Accumulation: fp32 fma in order of k, from C on when accumulating (alpha = 1). Deterministic: an
  * element's bits depend on its row, its column and K only.
  *
  * offline: -DVW=4 -DMR=4
+ * offline: -DVW=4 -DMR=4 -DNV=1
  * offline: -DVW=4 -DMR=4 -DW_TYPE=1
  * offline: -DVW=4 -DMR=4 -DW_TYPE=2
  */
@@ -36,7 +38,10 @@
 #ifndef MR
 #define MR 4
 #endif
-#define NR (2 * VW)
+#ifndef NV
+#define NV 2
+#endif
+#define NR (NV * VW)
 
 #define JOIN_(a, b) a##b
 #define JOIN(a, b)  JOIN_(a, b)
@@ -48,45 +53,45 @@ typedef JOIN(float, VW) vec;
 #define PANEL_KERNEL __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 
 /* One row of a block out of C; columns that are not the block's are 0. */
-static void load_row(__global const float *c, vec *v0, vec *v1, int col0, int col1)
+static void load_row(__global const float *c, vec *row, int col0, int col1)
 {
+    float v[NR];
+
     if (col0 == 0 && col1 == NR) {
-        *v0 = VLOAD(0, c);
-        *v1 = VLOAD(1, c);
-    } else {
-        float v[NR];
-        VSTORE((vec)(0.0f), 0, v);
-        VSTORE((vec)(0.0f), 1, v);
-        NOUNROLL
-        for (int j = col0; j < col1; j++)
-            v[j] = c[j];
-        *v0 = VLOAD(0, v);
-        *v1 = VLOAD(1, v);
+        UNROLL
+        for (int h = 0; h < NV; h++)
+            row[h] = VLOAD(h, c);
+        return;
     }
+    UNROLL
+    for (int h = 0; h < NV; h++)
+        VSTORE((vec)(0.0f), h, v);
+    NOUNROLL
+    for (int j = col0; j < col1; j++)
+        v[j] = c[j];
+    UNROLL
+    for (int h = 0; h < NV; h++)
+        row[h] = VLOAD(h, v);
 }
 
 /* One row of a block into C. The vector and the scalar way round alike: both are one product, or
  * one fma when accumulating. */
-static void store_row(__global float *c, vec v0, vec v1, int col0, int col1, float alpha, int add)
+static void store_row(__global float *c, const vec *row, int col0, int col1, float alpha, int add)
 {
+    float v[NR];
+
     if (col0 == 0 && col1 == NR) {
-        if (add) {
-            v0 = fma((vec)(alpha), v0, VLOAD(0, c));
-            v1 = fma((vec)(alpha), v1, VLOAD(1, c));
-        } else {
-            v0 *= alpha;
-            v1 *= alpha;
-        }
-        VSTORE(v0, 0, c);
-        VSTORE(v1, 1, c);
-    } else {
-        float v[NR];
-        VSTORE(v0, 0, v);
-        VSTORE(v1, 1, v);
-        NOUNROLL
-        for (int j = col0; j < col1; j++)
-            c[j] = add ? fma(alpha, v[j], c[j]) : alpha * v[j];
+        UNROLL
+        for (int h = 0; h < NV; h++)
+            VSTORE(add ? fma((vec)(alpha), row[h], VLOAD(h, c)) : alpha * row[h], h, c);
+        return;
     }
+    UNROLL
+    for (int h = 0; h < NV; h++)
+        VSTORE(row[h], h, v);
+    NOUNROLL
+    for (int j = col0; j < col1; j++)
+        c[j] = add ? fma(alpha, v[j], c[j]) : alpha * v[j];
 }
 
 #define A_BY_ROW 0

@@ -4,6 +4,7 @@
  * types. README.md shows a complete program. */
 #include "madpo/config.h"
 #include "madpo/error.h"
+#include "madpo/model.h"
 #include "madpo/pairs.h"
 #include "madpo/trainer.h"
 #include "madpo/version.h"

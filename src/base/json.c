@@ -3,12 +3,67 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "base/strbuf.h"
 
 /* ---- in and out ---- */
+
+/* Is it an integer beyond 64 bits? */
+static bool json_is_too_big(const char *number, size_t n)
+{
+    const char *const most = *number == '-' ? "9223372036854775808" : "9223372036854775807";
+    size_t sign = *number == '-', digits = strlen(most);
+
+    for (size_t i = sign; i < n; i++)
+        if (number[i] < '0' || number[i] > '9')
+            return false; /* a real, or no number */
+    return n - sign > digits || (n - sign == digits && memcmp(number + sign, most, digits) > 0);
+}
+
+/* jansson refuses such integers; other readers take them as reals, and published files have them
+ * (1000000000000000019884624838656 for "no limit" in tokenizer_config.json). Append the text with
+ * an exponent behind each, which makes it a real. */
+static void json_widen(madpo_strbuf *out, const char *text, size_t n)
+{
+    bool quoted = false;
+
+    for (size_t at = 0, start; at < n; madpo_strbuf_append_n(out, text + start, at - start)) {
+        start = at;
+        if (quoted || !strchr("-0123456789", text[at]) || !text[at]) {
+            if (quoted && text[at] == '\\' && at + 1 < n)
+                at++;
+            else if (text[at] == '"')
+                quoted = !quoted;
+            at++;
+            continue;
+        }
+        for (; at < n && text[at] && strchr("+-.0123456789eE", text[at]); at++)
+            ;
+        if (!json_is_too_big(text + start, at - start))
+            continue;
+        madpo_strbuf_append_n(out, text + start, at - start);
+        madpo_strbuf_append(out, "e0");
+        start = at;
+    }
+}
+
+/* Parse once more, integers that are too big as reals. */
+static json_t *json_parse_wide(const char *text, size_t n, json_error_t *why)
+{
+    madpo_strbuf wide = {0};
+    json_t *value = NULL;
+
+    json_widen(&wide, text, n);
+    if (!wide.failed)
+        value = json_loadb(wide.s, wide.n, JSON_ALLOW_NUL, why);
+    else
+        why->text[0] = '\0';
+    madpo_strbuf_dispose(&wide);
+    return value;
+}
 
 madpo_status madpo_json_parse(json_t **out, const char *text, size_t n, const char *name, int line,
                               madpo_error *err)
@@ -17,6 +72,8 @@ madpo_status madpo_json_parse(json_t **out, const char *text, size_t n, const ch
 
     /* tokenizer files hold "\u0000" in their values */
     *out = json_loadb(text, n, JSON_ALLOW_NUL, &why);
+    if (!*out && json_error_code(&why) == json_error_numeric_overflow)
+        *out = json_parse_wide(text, n, &why);
     if (*out)
         return MADPO_OK;
     /* without memory jansson mostly says nothing at all */

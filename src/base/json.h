@@ -10,7 +10,8 @@
 /* Read a file (gz transparently) holding one JSON value, object or array. MADPO_ERR_DATA with
  * file:line:column. */
 madpo_status madpo_json_load(json_t **out, const char *path, madpo_error *err) MADPO_MUST_CHECK;
-/* Parse text [n bytes]; `name` and `line` (of the first byte, from 1) say where it came from. */
+/* Parse text [n bytes], integers beyond 64 bits as reals; `name` and `line` (of the first byte,
+ * from 1) say where it came from. */
 madpo_status madpo_json_parse(json_t **out, const char *text, size_t n, const char *name, int line,
                               madpo_error *err) MADPO_MUST_CHECK;
 /* One compact line without newline, members in the order they were set, doubles with 17 digits so

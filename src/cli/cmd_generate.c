@@ -481,7 +481,7 @@ static madpo_status generate_work(generate *g, const char *model, madpo_error *e
     madpo__signals_at_once(false);
     st = generate_all(g, err);
     madpo__signals_at_once(true);
-    if (st == MADPO_OK && !g->o->model.quiet)
+    if (st == MADPO_OK && !g->o->model.quiet && !ferror(stdout))
         fprintf(stderr, "%zu completion%s, %zu tokens, %.1f tokens/s\n", g->n_done,
                 g->n_done == 1 ? "" : "s", g->n_tokens,
                 (double)g->n_tokens / fmax(madpo_clock_monotonic() - began, 1e-9));

@@ -15,6 +15,8 @@
 #include "model/safetensors.h"
 #include "text/chat.h"
 
+enum { KEY_WIDTH = 14 };
+
 typedef struct info_options {
     madpo_cli_model model;
     bool json;
@@ -244,13 +246,14 @@ static void print_value(const json_t *value)
     free(text);
 }
 
-static void print_key(const char *key)
+/* A member's name as words, filled up to `width`. */
+static void print_key(const char *key, int width)
 {
     int at = 0;
 
     for (; key[at]; at++)
         putchar(key[at] == '_' ? ' ' : key[at]);
-    printf("%*s", at < 14 ? 14 - at : 1, "");
+    printf("%*s", at < width ? width - at : 1, "");
 }
 
 /* One line "folder: rank 16, alpha 16, …" for each adapter. */
@@ -262,13 +265,14 @@ static void print_adapters(json_t *list)
 
     json_array_foreach(list, i, adapter)
     {
-        print_key("adapter");
+        print_key("adapter", KEY_WIDTH);
         print_value(json_object_get(adapter, "folder"));
         json_object_foreach(adapter, key, value)
         {
             if (strcmp(key, "folder") == 0)
                 continue;
-            printf("%s %s ", strcmp(key, "rank") == 0 ? ":" : ",", key);
+            fputs(strcmp(key, "rank") == 0 ? ": " : ", ", stdout);
+            print_key(key, 0);
             print_value(value);
         }
         putchar('\n');
@@ -286,7 +290,7 @@ static void info_print(json_t *info)
             print_adapters(value);
             continue;
         }
-        print_key(key);
+        print_key(key, KEY_WIDTH);
         print_value(value);
         putchar('\n');
     }

@@ -89,6 +89,7 @@ typedef struct score {
     const score_options *o;
     madpo_opened m;
     madpo_pairs *pairs;
+    madpo_pairs_report report;
     madpo_examples examples;
     size_t n_right;
     double difference; /* sum of chosen - rejected */
@@ -121,8 +122,6 @@ static madpo_status score_layout(const char **out, const score *s, madpo_error *
 static madpo_status score_read(score *s, const char *path, madpo_error *err)
 {
     madpo_pairs_options how;
-    madpo_pairs_report report;
-    char line[512];
     madpo_status st;
 
     madpo_pairs_options_defaults(&how);
@@ -130,9 +129,7 @@ static madpo_status score_read(score *s, const char *path, madpo_error *err)
     how.skip_bad = s->o->skip_bad;
     st = score_layout(&how.chat, s, err);
     if (st == MADPO_OK)
-        st = madpo_pairs_load_with(&s->pairs, path, &how, &report, err);
-    if (st == MADPO_OK && !s->o->model.quiet)
-        fprintf(stderr, "%s\n", madpo_pairs_report_format(&report, line, sizeof line));
+        st = madpo_pairs_load_with(&s->pairs, path, &how, &s->report, err);
     return st;
 }
 
@@ -176,15 +173,13 @@ static madpo_status score_lengths(madpo_tokenize_options *how, const score *s, m
 static madpo_status score_tokenize(score *s, madpo_error *err)
 {
     const score_options *o = s->o;
-    size_t n_front = 0;
     madpo_tokenize_options how = {.mode = o->joint ? MADPO_TOKENIZE_JOINT : MADPO_TOKENIZE_SEPARATE,
                                   .add_eos = !o->no_eos,
                                   .end_with_eos = s->m.reward,
-                                  .truncate_prompt = o->truncate_prompt};
+                                  .truncate_prompt = o->truncate_prompt,
+                                  .template_bos = true};
     madpo_status st = score_truncation(&how.truncation, o->truncation, err);
 
-    (void)madpo_tokenizer_front(s->m.tok, &n_front);
-    how.no_bos = n_front == 0;
     if (st == MADPO_OK)
         st = score_lengths(&how, s, err);
     if (st == MADPO_OK)
@@ -229,6 +224,17 @@ static madpo_status score_print(void *user, size_t i, const madpo_score *result,
     return st;
 }
 
+/* How the pairs were read and became tokens. */
+static void score_tell_pairs(const score *s)
+{
+    char line[600];
+
+    if (s->o->model.quiet)
+        return;
+    fprintf(stderr, "%s\n", madpo_pairs_report_format(&s->report, line, sizeof line));
+    fprintf(stderr, "%s\n", madpo_examples_report_format(&s->examples.report, line, sizeof line));
+}
+
 static void score_tell(const score *s)
 {
     size_t n = s->examples.n;
@@ -236,14 +242,9 @@ static void score_tell(const score *s)
 
     fprintf(stderr,
             "%zu pair%s; %s order right in %.4f of them (95 %% interval %.4f to %.4f), mean "
-            "difference %.4f",
+            "difference %.4f\n",
             n, n == 1 ? "" : "s", s->m.reward ? "rewards" : "log-probs", right.share, right.low,
             right.high, s->difference / (double)n);
-    if (s->examples.n_truncated > 0)
-        fprintf(stderr, "; %zu were cut", s->examples.n_truncated);
-    if (s->examples.n_dropped > 0)
-        fprintf(stderr, "; %zu were left out", s->examples.n_dropped);
-    fputc('\n', stderr);
 }
 
 static madpo_status score_work(score *s, char **argv, madpo_error *err)
@@ -263,6 +264,8 @@ static madpo_status score_work(score *s, char **argv, madpo_error *err)
     need.max_rows = limits.max_rows;
     need.max_segments = limits.max_segments;
     need.max_sequences = limits.max_sequences;
+    if (st == MADPO_OK)
+        score_tell_pairs(s);
     if (st == MADPO_OK)
         st = madpo__cli_model_load(&s->m, &need,
                                    "lower --batch-tokens or --max-tokens, or give --storage bf16",

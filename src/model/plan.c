@@ -243,7 +243,9 @@ static void plan_packed_one(planner *p, const madpo_model *m, madpo_tensor *slot
 {
     madpo_matmul_spec spec = {.op = MADPO_MATMUL_NT, .M = 1, .N = N, .K = K};
 
-    plan_f32(p, slot, madpo_matmul_packed_elements(m->dev, &spec));
+    if (p->st == MADPO_OK)
+        p->st = madpo_slab_plan(p->slab, slot, madpo_matmul_packed_elements(m->dev, &spec),
+                                m->options.storage, p->err);
 }
 
 static void plan_packed(planner *p, madpo_model *m)

@@ -16,10 +16,11 @@ madpo__product madpo__product_of(const madpo_matmul_spec *spec);
 
 /* ---- panel: our kernels (cl/ops/matmul.cl) ---- */
 
-/* Block sizes: vectors of `vw` floats, blocks of `mr` rows x 2 vw columns. */
+/* Block sizes: vectors of `vw` floats, blocks of `mr` rows x `nv` vectors of columns. */
 typedef struct madpo__panel {
-    int vw, mr;
-    const char *defines[3]; /* of the programs for B as f32, bf16 and f16 */
+    int vw, nv, mr;
+    const char *defines[3];            /* of the programs for B as f32, bf16 and f16 */
+    const struct madpo__panel *narrow; /* taken instead for up to vw columns; or NULL */
 } madpo__panel;
 
 /* The shape for this device's vector width; and one by width (4, 8 or 16), for tests. */

@@ -21,10 +21,15 @@
     {                                                                                              \
         defines, defines " -DW_TYPE=1", defines " -DW_TYPE=2"                                      \
     }
+static const madpo__panel narrow_panels[] = {
+    {4, 1, 4, PROGRAMS("-DVW=4 -DMR=4 -DNV=1"), NULL},
+    {8, 1, 6, PROGRAMS("-DVW=8 -DMR=6 -DNV=1"), NULL},
+    {16, 1, 14, PROGRAMS("-DVW=16 -DMR=14 -DNV=1"), NULL},
+};
 static const madpo__panel panels[] = {
-    {4, 4, PROGRAMS("-DVW=4 -DMR=4")},
-    {8, 6, PROGRAMS("-DVW=8 -DMR=6")},
-    {16, 14, PROGRAMS("-DVW=16 -DMR=14")},
+    {4, 2, 4, PROGRAMS("-DVW=4 -DMR=4"), &narrow_panels[0]},
+    {8, 2, 6, PROGRAMS("-DVW=8 -DMR=6"), &narrow_panels[1]},
+    {16, 2, 14, PROGRAMS("-DVW=16 -DMR=14"), &narrow_panels[2]},
 };
 
 #define L2_BLOCK                                                                                   \
@@ -61,6 +66,18 @@ const char *madpo__panel_defines(const madpo__panel *panel, madpo_dtype b_dtype)
 {
     assert(b_dtype != MADPO_DTYPE_I32);
     return panel->defines[b_dtype == MADPO_DTYPE_BF16 ? 1 : b_dtype == MADPO_DTYPE_F16 ? 2 : 0];
+}
+
+/* Columns of a block. */
+static int64_t panel_nr(const madpo__panel *panel)
+{
+    return (int64_t)panel->nv * panel->vw;
+}
+
+/* Half of a block would be idle over so few columns (LoRA's first product). */
+static const madpo__panel *panel_for(const madpo__panel *panel, const madpo__product *p)
+{
+    return panel->narrow && p->N <= panel->vw ? panel->narrow : panel;
 }
 
 static int64_t panel_count(int64_t n, int64_t per)
@@ -107,7 +124,7 @@ static bool panel_packs_a(const madpo__panel *panel, const madpo__product *p)
 
 static bool panel_packs_b(const madpo__panel *panel, const madpo__product *p)
 {
-    return p->tb || p->N < 2 * panel->vw ||
+    return p->tb || p->N < panel_nr(panel) ||
            (panel_aliases(p->ldb, p->b_dtype) && p->M >= WORTH_PACK);
 }
 
@@ -126,7 +143,7 @@ static int64_t panel_run(const madpo__product *p, bool by_col)
 static void panel_cut(panel_plan *plan, const madpo__panel *panel, const madpo__product *p,
                       int64_t compute_units)
 {
-    const int64_t rows = panel_count(p->M, panel->mr), cols = panel_count(p->N, 2 * panel->vw);
+    const int64_t rows = panel_count(p->M, panel->mr), cols = panel_count(p->N, panel_nr(panel));
     const int64_t row_bytes = panel->mr * plan->run * (int64_t)sizeof(float);
     const double flops = 2.0 * (double)p->M * (double)p->N * (double)(p->K + 1) * (double)p->batch;
     const int64_t most = panel_clamp((int64_t)(flops / GROUP_FLOPS), 1, 8 * compute_units + 1);
@@ -153,13 +170,19 @@ static int64_t panel_floats(int64_t n, madpo_dtype dtype)
     return panel_count(n * (int64_t)madpo_dtype_bytes(dtype), (int64_t)sizeof(float));
 }
 
+/* Elements of one packed B. */
+static int64_t panel_packed(const madpo__panel *panel, const madpo__product *p)
+{
+    return panel_count(p->N, panel_nr(panel)) * panel_nr(panel) * p->K;
+}
+
 static panel_plan panel_make_plan(const madpo__panel *panel, const madpo__product *p,
                                   int64_t compute_units)
 {
     panel_plan plan = {.pack_a = panel_packs_a(panel, p), .pack_b = panel_packs_b(panel, p)};
 
     plan.floats_a = panel_count(p->M, panel->mr) * panel->mr * p->K;
-    plan.elements_b = madpo__panel_packed_elements(panel, p);
+    plan.elements_b = panel_packed(panel, p);
     plan.items_a = p->stride_a ? p->batch : 1;
     plan.items_b = p->stride_b ? p->batch : 1;
     plan.floats_b = panel_floats(plan.items_b * plan.elements_b, p->b_dtype);
@@ -175,19 +198,20 @@ static int64_t panel_round(int64_t floats)
 
 /* At least what any product of these or smaller sizes packs: whether an operand is badly placed
  * depends on its exact width, and callers reserve by their largest shape. */
-int64_t madpo__panel_workspace(const madpo__panel *panel, const madpo__product *p)
+int64_t madpo__panel_workspace(const madpo__panel *wide, const madpo__product *p)
 {
+    const madpo__panel *panel = panel_for(wide, p);
     const panel_plan plan = panel_make_plan(panel, p, 1);
     const bool may_a = p->ta ? p->N >= WORTH_PACK : p->M >= 4 * panel->mr && p->N >= WORTH_ROWS;
     const bool may_b = p->tb || p->M >= WORTH_PACK;
 
     return panel_round(plan.items_a * (may_a ? plan.floats_a : panel->mr * p->K)) +
-           panel_round(may_b ? plan.floats_b : plan.items_b * 2 * panel->vw * p->K);
+           panel_round(may_b ? plan.floats_b : plan.items_b * panel_nr(panel) * p->K);
 }
 
-int64_t madpo__panel_packed_elements(const madpo__panel *panel, const madpo__product *p)
+int64_t madpo__panel_packed_elements(const madpo__panel *wide, const madpo__product *p)
 {
-    return panel_count(p->N, 2 * panel->vw) * 2 * panel->vw * p->K;
+    return panel_packed(panel_for(wide, p), p);
 }
 
 /* ---- launches ---- */
@@ -229,14 +253,14 @@ static madpo_status panel_pack(madpo_device *dev, const char *defines, const cha
     return madpo_launch_grid(&l, 3, groups, local, err);
 }
 
-madpo_status madpo__panel_pack(madpo_device *dev, const madpo__panel *panel,
-                               const madpo__product *p, madpo_tensor packed, madpo_tensor B,
-                               madpo_error *err)
+madpo_status madpo__panel_pack(madpo_device *dev, const madpo__panel *wide, const madpo__product *p,
+                               madpo_tensor packed, madpo_tensor B, madpo_error *err)
 {
+    const madpo__panel *panel = panel_for(wide, p);
     const panel_source x = {B, p->ldb, 0, p->N, 1, p->tb};
 
-    return panel_pack(dev, madpo__panel_defines(panel, p->b_dtype), "matmul_pack_b", 2 * panel->vw,
-                      packed, &x, p->K, err);
+    return panel_pack(dev, madpo__panel_defines(panel, p->b_dtype), "matmul_pack_b",
+                      panel_nr(panel), packed, &x, p->K, err);
 }
 
 static madpo_status panel_operand_a(madpo_device *dev, const madpo__panel *panel,
@@ -271,7 +295,7 @@ static madpo_status panel_operand_b(madpo_device *dev, const madpo__panel *panel
                                     madpo_error *err)
 {
     const panel_source x = {b->t, p->ldb, p->stride_b, p->N, plan->items_b, p->tb};
-    const int64_t nr = 2 * panel->vw;
+    const int64_t nr = panel_nr(panel);
     madpo_tensor t = b->t;
 
     *b = (panel_operand){t, p->ldb, nr, p->stride_b, true};
@@ -323,10 +347,11 @@ static madpo_status panel_multiply(madpo_device *dev, const madpo__panel *panel,
     return madpo_launch_grid(&l, 3, plan->groups, local, err);
 }
 
-madpo_status madpo__panel_run(madpo_device *dev, const madpo__panel *panel, const madpo__product *p,
+madpo_status madpo__panel_run(madpo_device *dev, const madpo__panel *wide, const madpo__product *p,
                               madpo_tensor C, madpo_tensor A, madpo_tensor B, bool b_packed,
                               madpo_error *err)
 {
+    const madpo__panel *panel = panel_for(wide, p);
     const madpo_device_info *info = madpo_device_get_info(dev);
     panel_plan plan =
         panel_make_plan(panel, p, info->kind == MADPO_DEVICE_CPU ? info->compute_units : 0);

@@ -33,18 +33,31 @@ static int fallback_byte(const char *content, size_t n)
     return high && low ? (int)((high - digits) % 16 * 16 + (low - digits) % 16) : -1;
 }
 
-static madpo_status token_bytes(madpo_tokenizer *tok, madpo_token *t, madpo_strbuf buffer[2],
+/* What a token looks like to the decoder: its content, that of a normalized added token as it is
+ * looked for in a text. */
+static madpo_status token_shown(const madpo_tokenizer *tok, const madpo_token *t,
+                                madpo_strbuf buffer[2], const char **text, size_t *n,
+                                madpo_error *err)
+{
+    bool cut, normalized = t->added && t->normalized;
+
+    return madpo__normalize(tok->normal, normalized ? tok->n_normals : 0, tok->pool + t->content,
+                            t->n_content, buffer, text, n, &cut, err);
+}
+
+static madpo_status token_bytes(madpo_tokenizer *tok, madpo_token *t, madpo_strbuf buffer[4],
                                 madpo_error *err)
 {
     const madpo_decoder *d = &tok->decoder;
-    const char *text;
-    size_t n;
+    const char *text = NULL;
+    size_t n = 0;
     bool cut;
     int byte;
     char one;
-    madpo_status st = madpo__normalize(d->step, d->n_steps, tok->pool + t->content, t->n_content,
-                                       buffer, &text, &n, &cut, err);
+    madpo_status st = token_shown(tok, t, buffer, &text, &n, err);
 
+    if (st == MADPO_OK)
+        st = madpo__normalize(d->step, d->n_steps, text, n, buffer + 2, &text, &n, &cut, err);
     if (st != MADPO_OK)
         return st;
     byte = d->byte_fallback ? fallback_byte(text, n) : -1;
@@ -70,14 +83,15 @@ static madpo_status token_bytes(madpo_tokenizer *tok, madpo_token *t, madpo_strb
 
 madpo_status madpo__tokenizer_token_bytes(madpo_tokenizer *tok, madpo_error *err)
 {
-    madpo_strbuf buffer[2] = {{0}, {0}};
+    bool all = tok->decoder.kind != MADPO_DECODER_BYTES; /* else they are there */
+    madpo_strbuf buffer[4] = {{0}, {0}, {0}, {0}};
     madpo_status st = MADPO_OK;
 
     for (int32_t id = 0; id < tok->n_vocab && st == MADPO_OK; id++)
-        if (tok->token[id].present)
+        if (tok->token[id].present && (all || (tok->token[id].added && tok->token[id].normalized)))
             st = token_bytes(tok, &tok->token[id], buffer, err);
-    madpo_strbuf_dispose(&buffer[0]);
-    madpo_strbuf_dispose(&buffer[1]);
+    for (int i = 0; i < 4; i++)
+        madpo_strbuf_dispose(&buffer[i]);
     return st;
 }
 
@@ -174,29 +188,35 @@ static void stream_bytes(madpo_tokenizer_stream *s, const char *bytes, size_t n)
 /* ---- tokens ---- */
 
 /* Metaspace drops every blank of the first token. */
-static void stream_first(madpo_tokenizer_stream *s, const madpo_token *t)
+static madpo_status stream_first(madpo_tokenizer_stream *s, const madpo_token *t, madpo_error *err)
 {
     const madpo_pattern *blank = &s->tok->decoder.step->pattern;
-    const char *content = s->tok->pool + t->content;
+    madpo_strbuf buffer[2] = {{0}, {0}};
+    const char *text = NULL;
+    size_t n = 0;
+    madpo_status st = token_shown(s->tok, t, buffer, &text, &n, err);
 
-    for (size_t at = 0; at < t->n_content;) {
-        if (t->n_content - at >= blank->n_literal &&
-            !memcmp(content + at, blank->literal, blank->n_literal))
+    for (size_t at = 0; st == MADPO_OK && at < n;) {
+        if (n - at >= blank->n_literal && !memcmp(text + at, blank->literal, blank->n_literal))
             at += blank->n_literal;
         else
-            madpo_strbuf_append_char(&s->out, content[at++]);
+            madpo_strbuf_append_char(&s->out, text[at++]);
     }
+    madpo_strbuf_dispose(&buffer[0]);
+    madpo_strbuf_dispose(&buffer[1]);
+    return st;
 }
 
-static void stream_token(madpo_tokenizer_stream *s, const madpo_token *t)
+static madpo_status stream_token(madpo_tokenizer_stream *s, const madpo_token *t, madpo_error *err)
 {
     const madpo_decoder *d = &s->tok->decoder;
     const char *bytes = s->tok->pool + t->bytes;
+    madpo_status st = MADPO_OK;
 
     if (d->kind == MADPO_DECODER_BYTES) {
         stream_bytes(s, bytes, t->n_bytes);
     } else if (d->kind == MADPO_DECODER_METASPACE && d->first && !s->n_tokens) {
-        stream_first(s, t);
+        st = stream_first(s, t, err);
     } else if (d->kind == MADPO_DECODER_PIECES && t->fallback) {
         madpo_strbuf_append_n(&s->run, bytes, 1);
     } else {
@@ -206,17 +226,21 @@ static void stream_token(madpo_tokenizer_stream *s, const madpo_token *t)
         stream_emit(s, bytes, t->n_bytes);
     }
     s->n_tokens++;
+    return st;
 }
 
 static madpo_status stream_feed(madpo_tokenizer_stream *s, int32_t id, madpo_error *err)
 {
     const madpo_tokenizer *tok = s->tok;
+    madpo_status st = MADPO_OK;
 
     if (id < 0 || id >= tok->n_vocab || !tok->token[id].present)
         return madpo_error_set(err, MADPO_ERR_DATA, "token id %ld is outside the vocabulary of %ld",
                                (long)id, (long)tok->n_vocab);
     if (!s->skip_specials || !tok->token[id].special)
-        stream_token(s, &tok->token[id]);
+        st = stream_token(s, &tok->token[id], err);
+    if (st != MADPO_OK)
+        return st;
     return s->run.failed ? madpo_strbuf_check(&s->run, err) : madpo_strbuf_check(&s->out, err);
 }
 

@@ -410,7 +410,7 @@ madpo_status madpo__tokenizer_freeze(madpo_tokenizer *tok, madpo_error *err)
 
     if (st == MADPO_OK && !tok->byte_level)
         st = madpo__bpe_freeze(tok, err);
-    if (st == MADPO_OK && tok->decoder.kind != MADPO_DECODER_BYTES)
+    if (st == MADPO_OK)
         st = madpo__tokenizer_token_bytes(tok, err);
     if (st == MADPO_OK)
         st = madpo__tokenizer_index_added(tok, err);

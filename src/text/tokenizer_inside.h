@@ -126,8 +126,7 @@ madpo_status madpo__tokenizer_index_added(madpo_tokenizer *tok, madpo_error *err
 /* Build the tables for encoding and decoding, those two included. A byte-level tokenizer without a
  * token for every byte is MADPO_ERR_UNSUPPORTED: the round trip would lose it. */
 madpo_status madpo__tokenizer_freeze(madpo_tokenizer *tok, madpo_error *err) MADPO_MUST_CHECK;
-/* Bytes of the tokens of a tokenizer that is not byte level: contents through the decoder's steps
- * (decode.c). */
+/* Bytes of the tokens: contents through the decoder's steps (decode.c). */
 madpo_status madpo__tokenizer_token_bytes(madpo_tokenizer *tok, madpo_error *err) MADPO_MUST_CHECK;
 /* Make room for n more bytes in the pool. */
 bool madpo__tokenizer_pool(madpo_tokenizer *tok, size_t n);

@@ -325,7 +325,7 @@ madpo_status madpo_opened_encode(const madpo_opened *m, const char *text, size_t
     for (size_t i = 0; i < out->n && st == MADPO_OK; i++)
         if (out->v[i] >= m->config.V)
             st = madpo_error_set(err, MADPO_ERR_MISMATCH,
-                                 "the text has token %ld, but the model knows only %ld: %s is not "
+                                 "the text has token %ld, but the model knows only %ld: %s has not "
                                  "this model's tokenizer",
                                  (long)out->v[i], (long)m->config.V, m->tokenizer);
     return st;

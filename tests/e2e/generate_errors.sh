@@ -29,6 +29,17 @@ expect 1 "$MADPO" generate "$sft" --prompt A --adapter empty
 one_error 'empty: no adapter' 'adapter_config.json'
 [ ! -e m ] || fail "merge left a folder behind"
 
+# a tokenizer of another model: its last token has no row here
+expect 0 "$MADPO" train "$tiny" --run wide --set run.stages=sft --set sft.max_steps=1 --set tokenizer.vocab=400 --quiet
+cp -r "$sft" mixed
+cp wide/models/sft/tokenizer.json mixed
+word=$("$MADPO" tokenize mixed --decode <<<'[399]')
+expect 2 "$MADPO" generate mixed --prompt "$word"
+one_error '--prompt: the text has token 3[0-9]+, but the model knows only 320' "has not this model's tokenizer"
+printf '{"prompt":"","chosen":"%s","rejected":"A"}\n' "$word" >wide.jsonl
+expect 2 "$MADPO" score mixed wide.jsonl
+one_error 'a text has token 3[0-9]+, but the model knows only 320'
+
 say "options"
 bad() { # bad PATTERN ARGUMENTS: refused with exit code 2
     local pattern=$1

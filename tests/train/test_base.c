@@ -99,13 +99,17 @@ static void test_given_adapter(void **state)
 static void refuse(const lora_fixture *f, const char *const *settings, madpo_status status,
                    const char *told)
 {
-    char *dir = lora_dir(f, "refused");
-    train_result r = train_run(&(train_case){.dir = dir, .settings = settings});
+    static int n;
+    char name[32], *dir;
+    train_result r;
 
+    snprintf(name, sizeof name, "refused-%d", ++n);
+    dir = lora_dir(f, name);
+    r = train_run(&(train_case){.dir = dir, .settings = settings});
     if (r.status != status || !strstr(r.err.message, told))
         fail_msg("status %d and '%s', not %d with '%s'", r.status, r.err.message, status, told);
     train_result_free(&r);
-    tmp_free(dir);
+    free(dir);
 }
 
 static void test_refused(void **state)

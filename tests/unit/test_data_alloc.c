@@ -242,7 +242,7 @@ static madpo_status train_save_load_scorer(void)
         fail_each(action, at_least, also);                                                         \
     }
 TEST(train_tokenizer, 20, MADPO_ERR_NOMEM)
-TEST(load_tokenizer, 500, MADPO_OK)
+TEST(load_tokenizer, 60, MADPO_OK)
 TEST(save_tokenizer, 500, MADPO_ERR_NOMEM)
 TEST(encode_decode, 8, MADPO_ERR_NOMEM)
 TEST(load_reviews, 5, MADPO_ERR_NOMEM)

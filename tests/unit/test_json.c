@@ -72,6 +72,34 @@ static void test_numbers_keep_their_bits(void **state)
     free(text);
 }
 
+/* Integers beyond 64 bits become reals, the others of the same text stay what they are. */
+static void test_big_integers(void **state)
+{
+    static const char text[] =
+        "{\"a \\\" 99999999999999999999\":1000000000000000019884624838656,"
+        "\"b\":[9223372036854775807,-9223372036854775808,9223372036854775808,"
+        "-9223372036854775809,1.5,123456789012345678901e2],\"c\":\"99999999999999999999\"}";
+    json_t *json, *b;
+
+    (void)state;
+    assert_int_equal(madpo_json_parse(&json, text, strlen(text), "t", 1, NULL), MADPO_OK);
+    assert_true(json_real_value(json_object_get(json, "a \" 99999999999999999999")) ==
+                1000000000000000019884624838656.0);
+    b = json_object_get(json, "b");
+    assert_true(json_integer_value(json_array_get(b, 0)) == INT64_MAX);
+    assert_true(json_integer_value(json_array_get(b, 1)) == INT64_MIN);
+    assert_true(json_real_value(json_array_get(b, 2)) == 9223372036854775808.0);
+    assert_true(json_real_value(json_array_get(b, 3)) == -9223372036854775808.0);
+    assert_true(json_real_value(json_array_get(b, 5)) == 123456789012345678901e2);
+    assert_string_equal(json_string_value(json_object_get(json, "c")), "99999999999999999999");
+    json_decref(json);
+    assert_int_equal(madpo_json_parse(&json, "[99999999999999999999,]", 23, "t", 1, NULL),
+                     MADPO_ERR_DATA);
+    assert_int_equal(madpo_json_parse(&json, "[99999999999999999999", 21, "t", 1, NULL),
+                     MADPO_ERR_DATA);
+    assert_int_equal(madpo_json_parse(&json, "[1e999]", 7, "t", 1, NULL), MADPO_ERR_DATA);
+}
+
 static void test_order_and_files(void **state)
 {
     char *dir = tmp_new(), *path = tmp_path(dir, "x.json"), *text;
@@ -181,6 +209,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_errors_have_positions),
         cmocka_unit_test(test_numbers_keep_their_bits),
+        cmocka_unit_test(test_big_integers),
         cmocka_unit_test(test_order_and_files),
         cmocka_unit_test(test_text_of_any_bytes),
         cmocka_unit_test(test_getters),

@@ -153,27 +153,66 @@ static void test_load_refusals(void **state)
     } cases[] = {
         {"version", "\"2.0\"", MADPO_ERR_UNSUPPORTED,
          ": tokenizer version \"2.0\" is not implemented; use \"1.0\""},
-        {"normalizer", "{\"type\":\"NFC\"}", MADPO_ERR_UNSUPPORTED,
-         ": normalizer \"NFC\" is not implemented; use a tokenizer without normalizer"},
-        {"pre_tokenizer", "{\"type\":\"Metaspace\"}", MADPO_ERR_UNSUPPORTED,
-         ": pre_tokenizer \"Metaspace\" is not implemented; use ByteLevel"},
-        {"pre_tokenizer", "null", MADPO_ERR_UNSUPPORTED,
-         ": pre_tokenizer \"null\" is not implemented; use ByteLevel"},
-        {"pre_tokenizer.add_prefix_space", "true", MADPO_ERR_UNSUPPORTED,
-         ": pre_tokenizer \"ByteLevel with add_prefix_space true\" is not implemented; use false"},
-        {"pre_tokenizer.use_regex", "false", MADPO_ERR_UNSUPPORTED,
-         ": pre_tokenizer \"ByteLevel with use_regex false\" is not implemented; use true"},
+        {"normalizer", "{\"type\":\"BertNormalizer\"}", MADPO_ERR_UNSUPPORTED,
+         ": normalizer \"BertNormalizer\" is not implemented; use NFC, NFD, NFKC, NFKD, Lowercase, "
+         "Strip, StripAccents, Prepend, Replace or Sequence"},
+        {"normalizer", "{\"type\":\"Replace\",\"pattern\":{\"String\":\"\"},\"content\":\"\"}",
+         MADPO_ERR_UNSUPPORTED, ": an empty pattern is not implemented"},
+        {"normalizer", "{\"type\":\"Replace\",\"content\":\"\"}", MADPO_ERR_DATA,
+         ": Replace has no pattern {\"String\": ..} or {\"Regex\": ..}"},
+        {"normalizer", "{\"type\":\"Prepend\"}", MADPO_ERR_DATA,
+         ": a section of type \"Prepend\" has no string \"prepend\""},
+        {"pre_tokenizer", "{\"type\":\"UnicodeScripts\"}", MADPO_ERR_UNSUPPORTED,
+         ": pre_tokenizer \"UnicodeScripts\" is not implemented; use ByteLevel, Split, Digits, "
+         "Metaspace or Sequence"},
+        {"pre_tokenizer",
+         "{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"ByteLevel\"},{\"type\":\"Digits\"}]"
+         "}",
+         MADPO_ERR_UNSUPPORTED,
+         ": pre_tokenizer behind ByteLevel: \"Digits\" is not implemented; use ByteLevel as the "
+         "last "
+         "one"},
+        {"pre_tokenizer",
+         "{\"type\":\"Split\",\"pattern\":{\"Regex\":\"\\\\w+\"},\"behavior\":\"Isolated\"}",
+         MADPO_ERR_UNSUPPORTED, ": pattern \"\\w+\": \"\\w\" is not implemented"},
+        {"pre_tokenizer",
+         "{\"type\":\"Split\",\"pattern\":{\"Regex\":\"(a\"},\"behavior\":\"Isolated\"}",
+         MADPO_ERR_UNSUPPORTED, ": pattern \"(a\": missing closing parenthesis"},
+        {"pre_tokenizer", "{\"type\":\"Split\",\"pattern\":{\"String\":\"a\"},\"behavior\":\"x\"}",
+         MADPO_ERR_UNSUPPORTED,
+         ": pre_tokenizer Split with behavior \"x\" is not implemented; use Removed, Isolated, "
+         "MergedWithPrevious, MergedWithNext or Contiguous"},
+        {"pre_tokenizer", "{\"type\":\"Metaspace\",\"replacement\":\"ab\"}", MADPO_ERR_DATA,
+         ": Metaspace has no \"replacement\" of one character"},
         {"decoder", "{\"type\":\"WordPiece\"}", MADPO_ERR_UNSUPPORTED,
-         ": decoder \"WordPiece\" is not implemented; use ByteLevel"},
-        {"post_processor", "{\"type\":\"BertProcessing\"}", MADPO_ERR_UNSUPPORTED,
-         ": post_processor \"BertProcessing\" is not implemented; use ByteLevel or "
-         "TemplateProcessing"},
+         ": decoder \"WordPiece\" is not implemented; use ByteLevel, Metaspace, Replace, "
+         "ByteFallback, Fuse, Strip or Sequence"},
+        {"decoder", "{\"type\":\"Strip\",\"content\":\" \",\"start\":1,\"stop\":0}",
+         MADPO_ERR_UNSUPPORTED,
+         ": in a decoder of several steps, at this place, \"Strip\" is not implemented; use "
+         "Replace, "
+         "ByteFallback, Fuse, Strip in this order"},
+        {"post_processor", "{\"type\":\"Other\"}", MADPO_ERR_UNSUPPORTED,
+         ": post_processor \"Other\" is not implemented; use ByteLevel, TemplateProcessing, "
+         "RobertaProcessing, BertProcessing or Sequence"},
+        {"post_processor", "{\"type\":\"BertProcessing\"}", MADPO_ERR_DATA,
+         ": the post_processor has a special token without an id"},
+        {"post_processor",
+         "{\"type\":\"BertProcessing\",\"cls\":[\"a\",5000],\"sep\":[\"<eos>\",2]}", MADPO_ERR_DATA,
+         ": id 5000 of the post_processor is not in the vocabulary"},
+        {"post_processor", "{\"type\":\"TemplateProcessing\",\"single\":[]}", MADPO_ERR_DATA,
+         ": the template \"single\" of the post_processor has no sequence A"},
+        {"post_processor",
+         "{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"x\"}}]}",
+         MADPO_ERR_DATA, ": special token \"x\" of the post_processor has no ids"},
         {"model.type", "\"Unigram\"", MADPO_ERR_UNSUPPORTED,
          ": model \"Unigram\" is not implemented; use BPE"},
         {"model.dropout", "0.1", MADPO_ERR_UNSUPPORTED,
          ": model \"BPE with dropout\" is not implemented; use dropout null"},
         {"model.end_of_word_suffix", "\"</w>\"", MADPO_ERR_UNSUPPORTED,
-         ": model \"end_of_word_suffix\" is not implemented; use a byte-level BPE"},
+         ": model with pre_tokenizer ByteLevel and \"end_of_word_suffix\" is not implemented; use "
+         "a "
+         "BPE without it"},
         {"model", "null", MADPO_ERR_DATA, ": is no tokenizer.json: section \"model\" is missing"},
         {"model.vocab", "[]", MADPO_ERR_DATA, ": model.vocab is missing or no object"},
         {"model.merges", "{}", MADPO_ERR_DATA, ": model.merges is missing or no array"},
@@ -191,9 +230,6 @@ static void test_load_refusals(void **state)
          ": an entry of added_tokens has no string \"content\""},
         {"added_tokens", "[{\"id\":7,\"content\":\"<eos>\"}]", MADPO_ERR_DATA,
          ": added token \"<eos>\" has id 7, but 2 in the vocabulary"},
-        {"added_tokens", "[{\"id\":2,\"content\":\"<eos>\",\"lstrip\":true}]",
-         MADPO_ERR_UNSUPPORTED,
-         ": added token \"<eos>\" has lstrip true, which is not implemented; set it to false"},
     };
 
     (void)state;

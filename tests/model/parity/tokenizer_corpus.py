@@ -82,9 +82,24 @@ def nasty_texts(specials, contents):
     return [t for t in texts]
 
 
+_newer = set()
+
+
 def newer_than_ours(text):
-    """Holds a character that not all Unicode versions in play know: their tables differ by nature."""
-    return any(unicodedata.category(c) == "Cn" or c in families.NEW_IN_UNICODE for c in text)
+    """Holds a character that not all Unicode versions in play know: their tables differ by nature. The library
+    takes marks from the tables of Unicode 9 and classes from much newer ones."""
+    from tokenizers import normalizers
+
+    if not _newer:
+        strip, nfc = normalizers.StripAccents(), normalizers.NFC()
+        for c in map(chr, (*range(0xd800), *range(0xe000, 0x110000))):
+            if unicodedata.category(c)[0] == "M":
+                low, high = c + "\u0323", "\u0301" + c  # classes 220 and 230 on either side
+                if (strip.normalize_str(c) or any(nfc.normalize_str(s) != unicodedata.normalize("NFC", s)
+                                                  for s in (low, high))):
+                    _newer.add(c)
+        print(f"{len(_newer)} marks are newer than the library's tables", flush=True)
+    return any(unicodedata.category(c) == "Cn" or c in _newer for c in text)
 
 
 def ours(program, tokenizer, texts, *flags):
@@ -107,19 +122,24 @@ def ours(program, tokenizer, texts, *flags):
 def compare(program, path, theirs, texts, around, plain, show=5):
     flags = (["--around"] if around else []) + (["--plain"] if plain else [])
     theirs.encode_special_tokens = plain
+    special = {i for i, t in theirs.get_added_tokens_decoder().items() if t.special}
     wrong_ids = wrong_text = new = 0
     for text, (ids, kept, dropped) in zip(texts, ours(program, path, texts, *flags)):
         want = theirs.encode(text, add_special_tokens=around).ids
         same = ids == want
         if same and ids:
+            # the library forgets to drop special tokens whose content the normalizer changes
+            rest = [i for i in ids if i not in special]
             same_text = (kept == theirs.decode(ids, skip_special_tokens=False)
-                         and dropped == theirs.decode(ids, skip_special_tokens=True))
+                         and dropped == theirs.decode(rest, skip_special_tokens=True))
         else:
             same_text = True
         if same and same_text:
             continue
         if newer_than_ours(text):
             new += 1
+            if os.environ.get("SHOW_NEWER"):
+                print(f"  newer {text!r} {ids} {want} {kept!r}")
             continue
         wrong_ids += not same
         wrong_text += same and not same_text

@@ -16,7 +16,6 @@ QWEN = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L
 LLAMA3 = QWEN.replace(r"|\p{N}|", r"|\p{N}{1,3}|")
 BYTE_LEVEL = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
 BYTES_ONLY = dict(BYTE_LEVEL, use_regex=False)
-NEW_IN_UNICODE = frozenset()
 
 
 def added(id, content, special=True, **flags):
@@ -86,7 +85,7 @@ def gemma_like(texts, size):
     first = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>", "[multimodal]", "<unused0>", "<unused1>",
              "<start_of_turn>", "<end_of_turn>"]
     runs = ["\n" * n for n in range(1, 32)]
-    blanks = ["\u2581" * n for n in range(2, 32)]
+    blanks = ["\u2581" * n for n in range(2, 17)]
     tabs = ["\t" * n for n in range(1, 5)]
     normalizer = replace(" ", "\u2581")
     # as words, so that training ends: the merges then still work on a whole text
@@ -95,7 +94,7 @@ def gemma_like(texts, size):
     have = set(tokens)
     tokens += [t for t in sorted(vocab, key=vocab.get) if t not in have]
     ids = {t: i for i, t in enumerate(tokens)}
-    merges = [["\u2581" * a, "\u2581" * b] for n in range(2, 32) for a in range(1, n) for b in [n - a]
+    merges = [["\u2581" * a, "\u2581" * b] for n in range(2, 17) for a in range(1, n) for b in [n - a]
               if "\u2581" in ids] + [["\n" * a, "\n"] for a in range(1, 31)] + pairs
     seen, unique = set(), []
     for m in merges:
@@ -229,6 +228,12 @@ def lines_of(data, n):
         return [json.loads(line)["text"] for line, _ in zip(source, range(n))]
 
 
+def novel_of(data):
+    """In the public domain, so that what is trained on it can be kept with the project."""
+    with gzip.open(f"{data}/tokenizers/_vectors/war-and-peace.txt.gz", "rt", encoding="utf-8") as source:
+        return source.read().split("\n")[:12000]
+
+
 def all_tokenizers(data, work):
     """(name, path of a tokenizer.json in a folder of its own) of each."""
     def place(name):
@@ -285,38 +290,49 @@ def write_big(path):
 
 # ---- golden files ----
 
+def golden_row(theirs, special, text, around):
+    """What the library makes of a text; left out: a decoded text that is the one before it, the ids with special
+    tokens as text if they are the same."""
+    theirs.encode_special_tokens = False
+    ids = theirs.encode(text, add_special_tokens=False).ids
+    row = {"text": text, "ids": ids}
+    decoded = theirs.decode(ids, skip_special_tokens=False)
+    dropped = theirs.decode([i for i in ids if i not in special], skip_special_tokens=True)
+    if decoded != text:
+        row["decoded"] = decoded
+    if dropped != decoded:
+        row["dropped"] = dropped
+    if around:
+        row["around"] = theirs.encode(text).ids
+    theirs.encode_special_tokens = True
+    plain = theirs.encode(text, add_special_tokens=False).ids
+    if plain != ids:
+        row["plain"] = plain
+    return row
+
+
 def write_golden(data, folder):
     from tokenizers import Tokenizer
     from tokenizer_corpus import nasty_texts, newer_than_ours
 
-    for name, value in small_ones(lines_of(data, 400), 700).items():
+    here = os.path.dirname(os.path.abspath(__file__))
+    with open(f"{here}/tokenizer_texts.json", encoding="utf-8") as source:
+        picked = json.load(source)
+    for name, value in small_ones(novel_of(data), 700).items():
         os.makedirs(f"{folder}/{name}", exist_ok=True)
         path = f"{folder}/{name}/tokenizer.json"
         with open(path, "w", encoding="utf-8") as target:
             json.dump(value, target, ensure_ascii=False, separators=(",", ":"))
             target.write("\n")
         theirs = Tokenizer.from_file(path)
-        tokens = [t.content for t in theirs.get_added_tokens_decoder().values()]
-        with open("tokenizer_texts.txt", encoding="utf-8") as source:
-            texts = source.read().splitlines()
-        texts += [t for t in nasty_texts(tokens[:40], sorted(theirs.get_vocab()))[:700]
-                  if len(t) < 120 and not newer_than_ours(t)][:200]
+        tokens = theirs.get_added_tokens_decoder()
+        special = {i for i, t in tokens.items() if t.special}
+        nasty = nasty_texts([t.content for t in tokens.values()][:40], sorted(theirs.get_vocab()))
+        texts = picked + [t for t in nasty[:900] if len(t) < 100 and not newer_than_ours(t)][:150]
         with open(f"{folder}/{name}/expected.jsonl", "w", encoding="utf-8") as target:
-            for text in texts:
-                theirs.encode_special_tokens = False
-                row = {"text": text, "ids": theirs.encode(text, add_special_tokens=False).ids}
-                around = theirs.encode(text).ids
-                row["text_of_ids"] = theirs.decode(row["ids"], skip_special_tokens=False)
-                row["text_without_specials"] = theirs.decode(row["ids"], skip_special_tokens=True)
-                row["front"] = around.index(row["ids"][0]) if row["ids"] and around != row["ids"] else 0
-                theirs.encode_special_tokens = True
-                plain = theirs.encode(text, add_special_tokens=False).ids
-                if plain != row["ids"]:
-                    row["plain"] = plain
-                del row["front"]
-                if around != row["ids"]:
-                    row["around"] = around
-                target.write(json.dumps(row, ensure_ascii=True, separators=(",", ":")) + "\n")
+            for i, text in enumerate(texts):
+                row = golden_row(theirs, special, text, i % 10 == 0)
+                target.write(json.dumps(row, separators=(",", ":")) + "\n")
 
 
 if __name__ == "__main__":
