@@ -239,6 +239,36 @@ static madpo_status build_side(const madpo_loading *c, const madpo_beside *b, co
     return madpo_ids_push(side, id, c->err);
 }
 
+/* add_prefix_space overrides what ByteLevel says when it is the whole pre-tokenizer. Llama's
+ * classes go back to SentencePiece's model for it, which this program does not read: it must fit.
+ */
+static madpo_status read_prefix_space(const madpo_loading *c, const madpo_beside *b)
+{
+    madpo_tokenizer *tok = c->tok;
+    const json_t *flag = json_object_get(b->config, "add_prefix_space");
+    bool blank = tok->n_steps == 2 && tok->step[0].kind == MADPO_STEP_BLANK;
+    const madpo_step *last = tok->n_steps ? &tok->step[tok->n_steps - 1] : NULL;
+    bool prepends =
+        last && last->kind == MADPO_STEP_METASPACE && last->prepend != MADPO_PREPEND_NEVER;
+
+    if (!json_is_boolean(flag))
+        return MADPO_OK;
+    for (int i = 0; i < tok->n_normals; i++)
+        prepends |= tok->normal[i].kind == MADPO_NORMAL_PREPEND;
+    if (builds_template(madpo__beside_class(b)) && prepends && json_is_false(flag))
+        return madpo__load_refuse(c, "tokenizer_config.json with", "add_prefix_space false",
+                                  "a tokenizer.json that was converted with it");
+    if (!tok->byte_level || (!blank && tok->n_steps != 1) || last->kind != MADPO_STEP_SPLIT ||
+        last->pattern.kind != MADPO_PATTERN_GPT2 || blank == json_is_true(flag))
+        return MADPO_OK;
+    if (blank) {
+        tok->step[0] = tok->step[1];
+        tok->n_steps = 1;
+        return MADPO_OK;
+    }
+    return madpo__load_blank_first(c);
+}
+
 static void read_max_length(const madpo_loading *c, const json_t *config)
 {
     double value = json_number_value(json_object_get(config, "model_max_length"));
@@ -293,6 +323,8 @@ madpo_status madpo__load_roles(const madpo_loading *c, const madpo_beside *b)
         if (st == MADPO_OK)
             st = build_side(&more, b, "add_eos_token", false, &c->tok->behind, c->tok->eos);
     }
+    if (st == MADPO_OK)
+        st = read_prefix_space(&more, b);
     read_max_length(c, b->config);
     return st == MADPO_OK ? read_chat_template(&more, b->config) : st;
 }

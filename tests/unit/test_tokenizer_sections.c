@@ -389,6 +389,20 @@ static void test_config(void **state)
     free(sub);
 }
 
+static void expect_same_ids(madpo_tokenizer *a, const char *text, madpo_tokenizer *b,
+                            const char *other)
+{
+    madpo_error err = MADPO_ERROR_INIT;
+    madpo_ids x = {0}, y = {0};
+
+    EXPECT_OK(madpo_tokenizer_encode(a, text, strlen(text), false, &x, &err));
+    EXPECT_OK(madpo_tokenizer_encode(b, other, strlen(other), false, &y, &err));
+    assert_int_equal(x.n, y.n);
+    assert_memory_equal(x.v, y.v, x.n * sizeof *x.v);
+    madpo_ids_dispose(&x);
+    madpo_ids_dispose(&y);
+}
+
 /* vocab.json and merges.txt of a trained tokenizer encode as its tokenizer.json does, and are saved
  * as they were read. */
 static void test_two_files(void **state)
@@ -436,6 +450,15 @@ static void test_two_files(void **state)
     madpo_tokenizer_free(back);
     EXPECT_OK(madpo_tokenizer_load(&back, again, &err));
     expect_ids(back, text, true, want.s);
+    madpo_tokenizer_free(back);
+    free(tmp_file(two, "tokenizer_config.json", "{\"add_prefix_space\":true}"));
+    EXPECT_OK(madpo_tokenizer_load(&back, two, &err));
+    expect_same_ids(back, "cat", tok, " cat");
+    madpo_tokenizer_free(back);
+    EXPECT_OK(madpo_tokenizer_save(tok, again, &err));
+    free(tmp_file(again, "tokenizer_config.json", "{\"add_prefix_space\":true}"));
+    EXPECT_OK(madpo_tokenizer_load(&back, again, &err));
+    expect_same_ids(back, "cat", tok, " cat");
     madpo_tokenizer_free(back);
     free(tmp_file(two, "tokenizer_config.json", "{\"tokenizer_class\":\"RobertaTokenizer\"}"));
     assert_int_equal(madpo_tokenizer_load(&back, two, &err), MADPO_ERR_UNSUPPORTED);
