@@ -224,12 +224,64 @@ static void test_of_tokenizer(void **state)
     tmp_free(dir);
 }
 
+/* What the templates of Qwen2 and Llama-3.1 put into the system turn. */
+static void test_format_of(void **state)
+{
+    static const char qwen[] =
+        "{\"chat_template\":\"{{'<|im_start|>system\\nBe good.<|im_end|>\\n'}}\"}",
+                      llama[] =
+                          "{%- set date_string = \"26 Jul 2024\" %}{{- \"<|start_header_id|>\" }}"
+                          "{{- \"Cutting Knowledge Date: December 2023\\n\" }}<|eot_id|>";
+    static const struct {
+        const char *config, *jinja;
+        madpo_chat_kind kind;
+        size_t from, n;
+        const char *want;
+    } cases[] = {
+        {qwen, NULL, MADPO_CHAT_CHATML, 1, 1,
+         "<|im_start|>system\nBe good.<|im_end|>\n<|im_start|>user\n  Hi!\n<|im_end|>\n"
+         "<|im_start|>assistant\n"},
+        {qwen, NULL, MADPO_CHAT_CHATML, 0, 1,
+         "<|im_start|>system\nBe brief. <|im_end|>\n<|im_start|>assistant\n"},
+        {"{}", llama, MADPO_CHAT_LLAMA3, 1, 1,
+         "<|start_header_id|>system<|end_header_id|>\n\nCutting Knowledge Date: December 2023\n"
+         "Today Date: 26 Jul 2024\n\n<|eot_id|><|start_header_id|>user<|end_header_id|>\n\nHi!"
+         "<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n"},
+        {"{}", llama, MADPO_CHAT_LLAMA3, 0, 1,
+         "<|start_header_id|>system<|end_header_id|>\n\nCutting Knowledge Date: December 2023\n"
+         "Today Date: 26 Jul 2024\n\nBe brief.<|eot_id|><|start_header_id|>assistant"
+         "<|end_header_id|>\n\n"},
+        {"{}", NULL, MADPO_CHAT_GEMMA, 1, 1,
+         "<start_of_turn>user\nHi!<end_of_turn>\n<start_of_turn>model\n"},
+    };
+    char *dir = tmp_new();
+    madpo_error err = MADPO_ERROR_INIT;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        madpo_tokenizer *tok = with_template(dir, cases[i].config, cases[i].jinja);
+        char *text;
+        size_t n;
+
+        EXPECT_OK(madpo_chat_format_of(&text, &n, tok, cases[i].kind, talk + cases[i].from,
+                                       cases[i].n, true, &err));
+        assert_string_equal(text, cases[i].want);
+        free(text);
+        assert_int_equal(madpo_chat_format_of(&text, &n, tok, cases[i].kind, talk, 0, true, &err),
+                         MADPO_ERR_DATA);
+        assert_null(text);
+        madpo_error_clear(&err);
+        madpo_tokenizer_free(tok);
+    }
+    tmp_free(dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_layouts),      cmocka_unit_test(test_completion),
         cmocka_unit_test(test_names),        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_of_tokenizer),
+        cmocka_unit_test(test_of_tokenizer), cmocka_unit_test(test_format_of),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
