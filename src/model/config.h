@@ -21,7 +21,7 @@ typedef enum madpo_site {
     MADPO_N_SITES
 } madpo_site;
 
-struct madpo__weight_row; /* model/internal.h */
+struct madpo__weight_row; /* model/tables.h */
 
 /* What an architecture does differently; one constant row each (model/arch.c). */
 typedef struct madpo_arch {
