@@ -7,6 +7,7 @@ extern const madpo_cli_command madpo__command_train;
 extern const madpo_cli_command madpo__command_demo;
 extern const madpo_cli_command madpo__command_devices;
 extern const madpo_cli_command madpo__command_weights;
+extern const madpo_cli_command madpo__command_objectives;
 extern const madpo_cli_command madpo__command_config;
 extern const madpo_cli_command madpo__command_synth;
 
