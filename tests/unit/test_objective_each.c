@@ -138,6 +138,16 @@ static void test_extremes(void **state)
     }
 }
 
+/* Soft labels and policies that are both certain differ by what is left of 1. */
+static void test_sigmoid_difference(void **state)
+{
+    (void)state;
+    check(madpo_sigmoid_difference(45, 40), exp(-40) - exp(-45), 1e-30, "both near 1");
+    check(madpo_sigmoid_difference(-45, -40), exp(-45) - exp(-40), 1e-30, "both near 0");
+    check(madpo_sigmoid_difference(2, -1), madpo_sigmoid(2) - madpo_sigmoid(-1), 0, "in between");
+    check(madpo_sigmoid_difference(1e6, 1e6), 0, 0, "equal");
+}
+
 /* ---- MADPO's variants ---- */
 
 static void test_weight_variants(void **state)
@@ -282,10 +292,11 @@ static void test_needs(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_table),    cmocka_unit_test(test_finite_differences),
-        cmocka_unit_test(test_extremes), cmocka_unit_test(test_weight_variants),
-        cmocka_unit_test(test_average),  cmocka_unit_test(test_options_check),
-        cmocka_unit_test(test_resolve),  cmocka_unit_test(test_needs),
+        cmocka_unit_test(test_table),           cmocka_unit_test(test_finite_differences),
+        cmocka_unit_test(test_extremes),        cmocka_unit_test(test_sigmoid_difference),
+        cmocka_unit_test(test_weight_variants), cmocka_unit_test(test_average),
+        cmocka_unit_test(test_options_check),   cmocka_unit_test(test_resolve),
+        cmocka_unit_test(test_needs),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
