@@ -40,8 +40,8 @@ const madpo_cli_command madpo__command_objectives = {
         "    the loss in M. Both answers have one token, reference log-probs are 0, and the\n"
         "    margin is split evenly: a = M/2, b = -M/2, moving together; without a reference\n"
         "    these are the log-probs. H is also the difference of the true scores. An objective\n"
-        "    of a whole step (beta-dpo, amapo, alpha-dpo) is shown as in an evaluation, without\n"
-        "    the step's statistics. Negative numbers need no special care.\n",
+        "    of a whole step (beta-dpo, amapo, alpha-dpo, gamma-po) is shown as in an\n"
+        "    evaluation, without the step's statistics. Negative numbers need no special care.\n",
     .options = objectives_table,
     .more =
         "EXAMPLES\n"

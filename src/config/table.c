@@ -204,16 +204,18 @@ const madpo__key madpo__keys[] = {
     CHOICE("policy.margin", policy.margin, "reward", "reward, scores",
            "Margin h of a pair: the reward model's, or the difference of the pair's true scores"),
     BOOL("policy.average", policy.average, false,
-         "Divide log-probs by the answer's tokens; simpo, amapo and alpha-dpo always do"),
+         "Divide log-probs by the answer's tokens; simpo, amapo, alpha-dpo, gamma-po always do"),
     REAL("policy.label_smoothing", policy.label_smoothing, -1, -1, 0.5, MADPO__OPEN_HIGH, "",
          "cdpo, robust, exo: share of labels taken to be wrong; below 0 = the objective's usual"),
     REAL("policy.soft_scale", policy.soft_scale, 1, 0, 1000000, MADPO__CLOSED, "1/reward",
          "soft-dpo: the label is sigma(soft_scale h)"),
     REAL("policy.alpha", policy.alpha, -1, -1, 1000000, MADPO__CLOSED, "",
-         "beta-dpo, alpha-dpo: how much a step adapts; odpo: scale of the offset; below 0 = the "
+         "beta-dpo, alpha-dpo, gamma-po: how a step adapts; odpo: scale of the offset; below 0 = "
+         "the "
          "objective's usual"),
     REAL("policy.gamma", policy.gamma, -1, -1, 1000000, MADPO__CLOSED, "",
-         "simpo, alpha-dpo: target margin (gamma, not gamma/beta); below 0 = the objective's "
+         "simpo, alpha-dpo, gamma-po: target margin (gamma, not gamma/beta); below 0 = the "
+         "objective's "
          "usual"),
     CHOICE("policy.beta_mode", policy.beta_mode, "authors", MADPO_BETA_MODES,
            "beta-dpo: as in its authors' code, or as in the notebook of MADPO's repository"),

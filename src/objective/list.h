@@ -18,6 +18,7 @@
     X(distill, "distill")                                                                          \
     X(amapo, "amapo")                                                                              \
     X(alpha_dpo, "alpha-dpo")                                                                      \
+    X(gamma_po, "gamma-po")                                                                        \
     X(simpo, "simpo")                                                                              \
     X(hinge, "hinge")                                                                              \
     X(sppo, "sppo")                                                                                \

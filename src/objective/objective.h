@@ -4,7 +4,7 @@
  * loss, weight and gradient coefficients out. No I/O. One small file each; all in one table.
  *
  * An objective is either a function of one pair (`pair`), or looks at all pairs of an optimiser
- * step before any of them (`plan`): beta-dpo, amapo, alpha-dpo. One step of either kind:
+ * step before any of them (`plan`): beta-dpo, amapo, alpha-dpo, gamma-po. One step of either kind:
  *
  *     forward pass of every pair of the step               -> logps [n]
  *     madpo_objective_plan(objective, options, state, logps, n, plans, &step)
@@ -63,12 +63,12 @@ bool madpo_beta_mode_find(madpo_beta_mode *out, const char *name);
 typedef struct madpo_objective_options {
     double beta;
     madpo_weight_options weight; /* madpo, soft-madpo */
-    bool average;                /* divide log-probs by tokens; simpo, amapo, alpha-dpo always do */
+    bool average;                /* divide log-probs by tokens; the SimPO family always does */
     bool scores;                 /* the margin h is score_chosen - score_rejected */
     double label_smoothing;      /* cdpo, robust, exo: epsilon */
     double soft_scale;           /* soft-dpo: p = sigma(soft_scale h) */
-    double alpha;                /* beta-dpo, alpha-dpo, odpo: see their files */
-    double gamma;                /* simpo, alpha-dpo: target margin, times beta already */
+    double alpha;                /* beta-dpo, alpha-dpo, gamma-po, odpo: see there */
+    double gamma;                /* simpo, alpha-dpo, gamma-po: target margin itself */
     madpo_beta_mode beta_mode;   /* beta-dpo */
     double keep;                 /* beta-dpo: share of a step's pairs kept, in (0,1] */
     double momentum;             /* beta-dpo, alpha-dpo: of the running mean and spread, [0,1) */

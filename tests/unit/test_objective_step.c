@@ -16,7 +16,7 @@
 #define LEN(a) (sizeof(a) / sizeof *(a))
 enum { MOST = 64 };
 
-static const char *const of_a_step[] = {"beta-dpo", "amapo", "alpha-dpo"};
+static const char *const of_a_step[] = {"beta-dpo", "amapo", "alpha-dpo", "gamma-po"};
 
 typedef struct fixture {
     const madpo_objective *objective;
@@ -257,6 +257,28 @@ static void test_amapo_by_hand(void **state)
     assert_true(f.plans[2].offset == 0.0);
 }
 
+/* gamma-PO's targets have gamma as their mean and grow with the gap; held together they are all
+ * gamma. */
+static void test_gamma_po_targets(void **state)
+{
+    fixture f = setup("gamma-po");
+    double sum = 0;
+
+    (void)state;
+    f.o.alpha = 3;
+    plan(&f, 40);
+    for (size_t i = 0; i < 40; i++) {
+        sum += f.plans[i].offset;
+        assert_true(i == 0 || f.plans[i].offset > f.plans[i - 1].offset);
+    }
+    assert_true(fabs(sum / 40 - f.o.gamma) < 1e-14);
+    assert_true(f.plans[39].offset - f.plans[0].offset > 1e-3);
+    f.o.alpha = 1e9;
+    plan(&f, 40);
+    for (size_t i = 0; i < 40; i++)
+        assert_true(fabs(f.plans[i].offset - f.o.gamma) < 1e-8);
+}
+
 static void test_not_finite(void **state)
 {
     (void)state;
@@ -328,6 +350,7 @@ int main(void)
         cmocka_unit_test(test_no_spread),
         cmocka_unit_test(test_a_million),
         cmocka_unit_test(test_amapo_by_hand),
+        cmocka_unit_test(test_gamma_po_targets),
         cmocka_unit_test(test_not_finite),
         cmocka_unit_test(test_plain_objectives),
         cmocka_unit_test(test_memory),

@@ -123,7 +123,7 @@ def loss_of(name, t, o):
         return -logsigmoid(beta * m - o["alpha"] * torch.log(margin(t, o).clamp(min=1e-6))), one
     if name == "distill":
         return (beta * m - margin(t, o)) ** 2, one
-    if name == "simpo" or name == "alpha-dpo":
+    if name in ("simpo", "alpha-dpo", "gamma-po"):
         return -logsigmoid(beta * l - o["gamma"]), one
     if name == "amapo":
         return -logsigmoid(beta * l), one
@@ -170,7 +170,7 @@ CASES = [
     ("simpo", {"beta": 2.0, "gamma": 0.5}), ("hinge", {"beta": 0.1}), ("sppo", {"beta": 0.1}),
     ("apo-zero", {"beta": 0.1}), ("apo-down", {"beta": 0.1}), ("nca", {"beta": 0.1}),
     ("exo", {"beta": 0.1, "label_smoothing": 1e-3}), ("sft", {}), ("sft", {"average": True}),
-    ("beta-dpo", {"beta": 0.1}),
+    ("beta-dpo", {"beta": 0.1}), ("gamma-po", {"beta": 2.5, "gamma": 0.375}),
 ]
 
 
@@ -245,11 +245,27 @@ def step_alpha_dpo(t, o, state):
     return -logsigmoid(o["beta"] * (l - target)), torch.ones(n), n, torch.tensor(o["beta"])
 
 
+def step_gamma_po(t, o, state):
+    l = mean_difference(t)
+    gaps, n = (o["beta"] * l).detach(), len(t["h"])
+    p = torch.full((n,), 1 / n)
+    for _ in range(20):
+        p.requires_grad_(True)
+        gamma = o["gamma"] * n * p
+        cost = -logsigmoid(gaps - gamma).mean() + o["alpha"] * (p * torch.log(n * p)).sum()
+        (slope,) = torch.autograd.grad(cost, p)
+        q = p.detach() * torch.exp(-min(0.5 / o["alpha"], 1) * slope)
+        p = q / q.sum()
+    return -logsigmoid(o["beta"] * l - gamma.detach()), torch.ones(n), n, torch.tensor(o["beta"])
+
+
 STEPS = [
     (step_beta_dpo, "beta-dpo", {"beta": 0.1, "alpha": 0.6, "beta_mode": "authors", "keep": 0.8, "momentum": 0.9, "seed": 42}, 0.0),
     (step_beta_dpo, "beta-dpo", {"beta": 0.1, "alpha": 0.6, "beta_mode": "notebook", "keep": 0.8, "momentum": 0.9, "seed": 7}, 1.0),
     (step_amapo, "amapo", {"beta": 2.5}, 0.0),
     (step_alpha_dpo, "alpha-dpo", {"beta": 2.5, "gamma": 1.5, "alpha": 0.2, "momentum": 0.9}, 0.0),
+    (step_gamma_po, "gamma-po", {"beta": 2.5, "gamma": 0.375, "alpha": 10.0}, 0.0),
+    (step_gamma_po, "gamma-po", {"beta": 10.0, "gamma": 4.0, "alpha": 0.3}, 0.0),
 ]
 
 
