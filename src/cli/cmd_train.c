@@ -103,9 +103,9 @@ const madpo_cli_command madpo__command_train = {
     .description =
         "    Run the stages named in run.stages, in order: sft (language model), generate\n"
         "    (preference pairs), reward (reward model), margins (h, c and w of every pair),\n"
-        "    policy (MADPO, or DPO, or IPO) and evaluate. Each leaves its result in the run\n"
-        "    directory; stages that are done are not done again on --resume. Without CONFIG,\n"
-        "    --resume takes the configuration kept in the run directory.\n",
+        "    policy (MADPO, or another of `madpo objectives`) and evaluate. Each leaves its\n"
+        "    result in the run directory; stages that are done are not done again on --resume.\n"
+        "    Without CONFIG, --resume takes the configuration kept in the run directory.\n",
     .options = train_table,
     .more = TRAIN_MORE "\n"
                        "EXAMPLES\n"

@@ -9,7 +9,7 @@
 #include "cli/commands.h"
 #include "cli/configure.h"
 #include "cli/output.h"
-#include "objective/objective.h"
+#include "train/policy_options.h"
 
 typedef struct weights_options {
     madpo_cli_configure configure;
@@ -20,7 +20,7 @@ static int weights_run(int argc, char **argv);
 
 static const madpo_cli_option weights_table[] = {
     {"config", "FILE", MADPO_CLI_TEXT, offsetof(weights_options, configure.file), 0,
-     "Take policy.c_max, c_min, lambda and tau from a configuration file."},
+     "Take policy.c_max, c_min, lambda, tau and variant from a configuration file."},
     {"set", "KEY=VALUE", MADPO_CLI_LIST, offsetof(weights_options, configure.set), 0,
      "Set one of them: --set policy.c_max=4. May be given several times."},
     {"json", NULL, MADPO_CLI_FLAG, offsetof(weights_options, json), 0,
@@ -117,10 +117,7 @@ static int weights_run(int argc, char **argv)
         rc = madpo__cli_configure(&config, &options.configure);
     if (rc >= 0)
         goto done;
-    w = (madpo_weight_options){.c_max = madpo_config_options(config)->policy.c_max,
-                               .c_min = madpo_options_c_min(madpo_config_options(config)),
-                               .lambda = madpo_config_options(config)->policy.lambda,
-                               .tau = madpo_config_options(config)->policy.tau};
+    w = madpo_policy_weight_options(madpo_config_options(config));
     h = malloc((size_t)n * sizeof *h);
     if (madpo_weight_options_check(&w, &err) != MADPO_OK)
         rc = madpo__cli_fail(&err);

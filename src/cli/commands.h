@@ -12,6 +12,7 @@ extern const madpo_cli_command madpo__command_info;
 extern const madpo_cli_command madpo__command_tokenize;
 extern const madpo_cli_command madpo__command_devices;
 extern const madpo_cli_command madpo__command_weights;
+extern const madpo_cli_command madpo__command_objectives;
 extern const madpo_cli_command madpo__command_config;
 extern const madpo_cli_command madpo__command_synth;
 

@@ -106,8 +106,16 @@ typedef struct madpo_options {
     } reward;
     struct {
         madpo_stage_options o;
-        char *objective; /* "madpo" | "dpo" | "ipo" */
+        char *objective; /* a name of objective/list.h */
         double beta, c_max, c_min /* < 0 = 1/c_max */, lambda, tau;
+        char *variant;                        /* of MADPO's weight, a name of objective/list.h */
+        double max_weight;                    /* variant "uncapped" */
+        char *margin;                         /* "reward" | "scores": what h is */
+        bool average;                         /* log-probs per token */
+        double label_smoothing, alpha, gamma; /* < 0 = the objective's usual */
+        double soft_scale;
+        char *beta_mode;       /* "authors" | "notebook" */
+        double keep, momentum; /* beta-dpo's filter; running values */
     } policy;
     struct {
         int64_t prompts; /* held-out prompts, one sample each */

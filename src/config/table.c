@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/nearest.h"
+#include "objective/list.h"
 
 #define NO_END INT64_MAX
 
@@ -233,7 +234,8 @@ const madpo__key madpo__keys[] = {
          "Weight of (r_chosen + r_rejected)^2, which keeps the rewards near 0"),
 
     STAGE(policy, 1e-4, 2, 32, 0, "pairs"),
-    CHOICE("policy.objective", policy.objective, "madpo", "madpo, dpo, ipo", "Objective"),
+    CHOICE("policy.objective", policy.objective, "madpo", MADPO_OBJECTIVE_CHOICES,
+           "Objective; `madpo objectives` explains them and the keys each one reads"),
     REAL("policy.beta", policy.beta, 0.1, 0, 1000, MADPO__OPEN_LOW, "",
          "Strength of the pull towards the reference"),
     REAL("policy.c_max", policy.c_max, 2, 1, 1000000, MADPO__CLOSED, "",
@@ -245,6 +247,33 @@ const madpo__key madpo__keys[] = {
     /* ln(.999/.001): the margin of a pair whose label is right 999 times in 1000 */
     REAL("policy.tau", policy.tau, 6.906754778648554, 0, 1000000, MADPO__OPEN_LOW, "reward",
          "MADPO: margin at which the coefficient is 1; weights are 1 at and below -tau"),
+    CHOICE("policy.variant", policy.variant, "full", MADPO_WEIGHT_VARIANTS,
+           "MADPO: use the weight everywhere, only for |h| < tau, only for |h| >= tau, without the "
+           "cap at -tau, or only for -tau < h < 0"),
+    REAL("policy.max_weight", policy.max_weight, 10, 0, 1000000, MADPO__OPEN_LOW, "",
+         "MADPO: largest weight of the variant without the cap"),
+    CHOICE("policy.margin", policy.margin, "reward", "reward, scores",
+           "Margin h of a pair: the reward model's, or the difference of the pair's true scores"),
+    BOOL("policy.average", policy.average, false,
+         "Divide log-probs by the answer's tokens; simpo, amapo, alpha-dpo, gamma-po always do"),
+    REAL("policy.label_smoothing", policy.label_smoothing, -1, -1, 0.5, MADPO__OPEN_HIGH, "",
+         "cdpo, robust, exo: share of labels taken to be wrong; below 0 = the objective's usual"),
+    REAL("policy.soft_scale", policy.soft_scale, 1, 0, 1000000, MADPO__CLOSED, "1/reward",
+         "soft-dpo: the label is sigma(soft_scale h)"),
+    REAL("policy.alpha", policy.alpha, -1, -1, 1000000, MADPO__CLOSED, "",
+         "beta-dpo, alpha-dpo, gamma-po: how a step adapts; odpo: scale of the offset; below 0 = "
+         "the "
+         "objective's usual"),
+    REAL("policy.gamma", policy.gamma, -1, -1, 1000000, MADPO__CLOSED, "",
+         "simpo, alpha-dpo, gamma-po: target margin (gamma, not gamma/beta); below 0 = the "
+         "objective's "
+         "usual"),
+    CHOICE("policy.beta_mode", policy.beta_mode, "authors", MADPO_BETA_MODES,
+           "beta-dpo: as in its authors' code, or as in the notebook of MADPO's repository"),
+    REAL("policy.keep", policy.keep, 0.8, 0, 1, MADPO__OPEN_LOW, "fraction",
+         "beta-dpo: share of a step's pairs that the filter keeps"),
+    REAL("policy.momentum", policy.momentum, 0.9, 0, 1, MADPO__OPEN_HIGH, "",
+         "beta-dpo, alpha-dpo: of the running mean and spread of the gaps"),
 
     INT("evaluate.prompts", evaluate.prompts, 500, 2, 100000000, "prompts",
         "Held-out prompts, one sample of each model for each"),

@@ -1,27 +1,26 @@
 /* Direct Preference Optimization (Rafailov et al. 2023, arXiv 2305.18290, eq. 7): -log sigma(beta
- * m). */
-#include "objective/dpo.h"
+ * m). With policy.average the log-ratios are per token. */
+#include <math.h>
 
-double madpo__pair_margin(const madpo_pair_logps *in)
-{
-    return (in->chosen - in->ref_chosen) - (in->rejected - in->ref_rejected);
-}
+#include "objective/inside.h"
 
-void madpo__weighted_dpo(double beta, double weight, const madpo_pair_logps *in,
-                         madpo_pair_loss *out)
-{
-    double m = madpo__pair_margin(in);
-    double dm = -weight * beta * madpo_sigmoid(-beta * m);
-
-    out->m = m;
-    out->weight = weight;
-    out->loss = -weight * madpo_log_sigmoid(beta * m);
-    out->dchosen = dm;
-    out->drejected = -dm;
-}
-
-void madpo__dpo_pair(const madpo_objective_options *options, const madpo_pair_logps *in,
+static void dpo_pair(const madpo_objective_options *options, const madpo_pair_logps *in,
                      madpo_pair_loss *out)
 {
-    madpo__weighted_dpo(options->beta, 1.0, in, out);
+    madpo_pair_plan plan = {.weight = 1.0, .beta = options->beta};
+
+    madpo__planned_log_ratio(options, &plan, in, out);
 }
+
+static const madpo_objective_option dpo_options[] = {
+    {"policy.beta", .1, "strength of the pull towards the reference"}, MADPO__NO_MORE_OPTIONS};
+
+const madpo_objective madpo__objective_dpo = {
+    .name = "dpo",
+    .formula = "-log sigma(beta m)",
+    .source = "Rafailov et al. 2023, arXiv 2305.18290",
+    .pair = dpo_pair,
+    .needs_reference = true,
+    .options = dpo_options,
+    .mean = "over the pairs of the step",
+};

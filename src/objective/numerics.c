@@ -1,4 +1,4 @@
-/* The two functions every objective is made of, safe at any finite argument. */
+/* The functions every objective is made of, safe at any finite argument. */
 #include "objective/objective.h"
 
 #include <math.h>
@@ -17,4 +17,12 @@ double madpo_sigmoid(double x)
         return 1.0 / (1.0 + exp(-x));
     e = exp(x);
     return e / (1.0 + e);
+}
+
+double madpo_sigmoid_difference(double x, double y)
+{
+    /* sigma(x) = 1 - sigma(-x): with both above 0, what is small are the complements. */
+    if (x > 0.0 && y > 0.0)
+        return madpo_sigmoid(-y) - madpo_sigmoid(-x);
+    return madpo_sigmoid(x) - madpo_sigmoid(y);
 }

@@ -3,29 +3,26 @@
 
 #include <string.h>
 
-#include "objective/dpo.h"
+#include "objective/inside.h"
 
-static const madpo_objective objectives[] = {
-    {"madpo", "w(h) (-log sigma(beta m)), w(h) = sigma(c(h) h)/sigma(h) for h > -tau, else 1",
-     "Rho 2025, arXiv 2510.05342", madpo__madpo_pair, true},
-    {"dpo", "-log sigma(beta m)", "Rafailov et al. 2023, arXiv 2305.18290", madpo__dpo_pair, false},
-    {"ipo", "(m - 1/(2 beta))^2", "Azar et al. 2023, arXiv 2310.12036", madpo__ipo_pair, false},
-};
+#define ROW(id, name) &madpo__objective_##id,
+static const madpo_objective *const objectives[] = {MADPO_OBJECTIVE_LIST(ROW)};
+enum { N_OBJECTIVES = sizeof objectives / sizeof objectives[0] };
 
 const madpo_objective *madpo_objective_find(const char *name)
 {
-    for (size_t i = 0; i < madpo_objective_count(); i++)
-        if (strcmp(objectives[i].name, name) == 0)
-            return &objectives[i];
+    for (size_t i = 0; i < N_OBJECTIVES; i++)
+        if (strcmp(objectives[i]->name, name) == 0)
+            return objectives[i];
     return NULL;
 }
 
 size_t madpo_objective_count(void)
 {
-    return sizeof objectives / sizeof objectives[0];
+    return N_OBJECTIVES;
 }
 
 const madpo_objective *madpo_objective_at(size_t i)
 {
-    return i < madpo_objective_count() ? &objectives[i] : NULL;
+    return i < N_OBJECTIVES ? objectives[i] : NULL;
 }

@@ -19,6 +19,9 @@ madpo_status madpo_weight_options_check(const madpo_weight_options *o, madpo_err
                                o->lambda);
     if (!(isfinite(o->tau) && o->tau > 0.0))
         return madpo_error_set(err, MADPO_ERR_CONFIG, "policy.tau = %g must be above 0", o->tau);
+    if (o->variant == MADPO_WEIGHT_UNCAPPED && !(isfinite(o->max_weight) && o->max_weight > 0.0))
+        return madpo_error_set(err, MADPO_ERR_CONFIG, "policy.max_weight = %g must be above 0",
+                               o->max_weight);
     return MADPO_OK;
 }
 
@@ -36,11 +39,35 @@ double madpo_weight_c(const madpo_weight_options *o, double h)
            (o->c_max - o->c_min) * madpo_sigmoid(-(o->lambda * (fabs(h) - o->tau) + ln_k));
 }
 
+/* Margins whose weight is 1 by decree. A NaN is none of them and stays one. */
+static bool weight_is_one(const madpo_weight_options *o, double h)
+{
+    switch (o->variant) {
+    case MADPO_WEIGHT_UNCAPPED:
+        return false;
+    case MADPO_WEIGHT_AMPLIFY:
+        return fabs(h) >= o->tau;
+    case MADPO_WEIGHT_REGULARISE:
+        return h < o->tau;
+    case MADPO_WEIGHT_NEGATIVE:
+        return h >= 0.0 || h <= -o->tau;
+    case MADPO_WEIGHT_FULL:
+        break;
+    }
+    return h <= -o->tau;
+}
+
 double madpo_weight_w(const madpo_weight_options *o, double h)
 {
-    if (h <= -o->tau)
+    double log_w;
+
+    if (weight_is_one(o, h))
         return 1.0;
     /* In log space: sigma(h) underflows below h = -745 and the quotient would be 0/0. With c = 1 or
      * h = 0 both terms are the same number, so that w is exactly 1 and MADPO exactly DPO. */
-    return exp(madpo_log_sigmoid(madpo_weight_c(o, h) * h) - madpo_log_sigmoid(h));
+    log_w = madpo_log_sigmoid(madpo_weight_c(o, h) * h) - madpo_log_sigmoid(h);
+    /* Without the cap w grows like exp((1 - c)|h|) below -tau, beyond every number. */
+    if (o->variant == MADPO_WEIGHT_UNCAPPED && log_w > log(o->max_weight))
+        return o->max_weight;
+    return exp(log_w);
 }

@@ -1,15 +1,15 @@
 #ifndef MADPO_TRAIN_POLICY_OPTIONS_H
 #define MADPO_TRAIN_POLICY_OPTIONS_H
-/* The objective's options from the configuration. Inside src/train only. */
+/* The objective's options from the configuration. */
 #include "config/config.h"
 #include "objective/objective.h"
 
-static inline madpo_objective_options madpo_policy_objective_options(const madpo_options *o)
-{
-    return (madpo_objective_options){.beta = o->policy.beta,
-                                     .weight = {.c_max = o->policy.c_max,
-                                                .c_min = madpo_options_c_min(o),
-                                                .lambda = o->policy.lambda,
-                                                .tau = o->policy.tau}};
-}
+/* MADPO's weight as configured, whatever the objective. */
+madpo_weight_options madpo_policy_weight_options(const madpo_options *o);
+/* All options of `objective`, automatic values worked out; the seed is the caller's. */
+madpo_objective_options madpo_policy_objective_options(const madpo_options *o,
+                                                       const madpo_objective *objective);
+/* The configured objective with the values it reads, one line (owned by the caller, free()). */
+madpo_status madpo_policy_describe(char **out, const madpo_options *o,
+                                   madpo_error *err) MADPO_MUST_CHECK;
 #endif

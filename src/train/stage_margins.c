@@ -46,7 +46,7 @@ static madpo_status margins_prepare(margins *m, madpo_error *err)
         .stage = stage_name, .from = MADPO_FROM_REWARD, .reward_head = true};
     madpo_status st = madpo_pairset_load(&m->set, m->ctx, stage_name, true, err);
 
-    m->weight = madpo_policy_objective_options(o).weight;
+    m->weight = madpo_policy_weight_options(o);
     if (st == MADPO_OK)
         st = madpo_weight_options_check(&m->weight, err);
     if (st == MADPO_OK)

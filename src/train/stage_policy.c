@@ -59,6 +59,11 @@ static void policy_coefficients(policy *p, const madpo_batch *batch, int64_t seq
         p->coef[r] = (float)value;
 }
 
+static double policy_tokens(const madpo_batch *batch, int64_t sequence)
+{
+    return (double)(batch->seq_row[sequence + 1] - batch->seq_row[sequence]);
+}
+
 /* Loss of pair i of the batch into its row, and scaled gradient coefficients of its log-prob rows.
  */
 static void policy_pair(policy *p, const madpo_batch *batch, int64_t i, double scale, double *row)
@@ -69,9 +74,13 @@ static void policy_pair(policy *p, const madpo_batch *batch, int64_t i, double s
                            .rejected = madpo_scan_sum(batch, p->logp, 2 * i + 1),
                            .ref_chosen = p->ref_chosen[pair],
                            .ref_rejected = p->ref_rejected[pair],
-                           .h = isnan(h) ? 0.0 : h};
+                           .h = h,
+                           .n_chosen = policy_tokens(batch, 2 * i),
+                           .n_rejected = policy_tokens(batch, 2 * i + 1)};
     madpo_pair_loss loss;
 
+    in.score_chosen = madpo_pairs_at(p->set.pairs, (size_t)pair)->score_chosen;
+    in.score_rejected = madpo_pairs_at(p->set.pairs, (size_t)pair)->score_rejected;
     p->objective->pair(&p->options, &in, &loss);
     row[MADPO_ROW_LOSS] = loss.loss;
     row[MADPO_ROW_UNITS] = 1.0;
@@ -194,13 +203,31 @@ static madpo_status policy_buffers(policy *p, madpo_error *err)
 static madpo_status policy_margins(policy *p, madpo_error *err)
 {
     madpo_error ignored = MADPO_ERROR_INIT;
+    bool needed = madpo_objective_needs_of(p->objective, &p->options).margin;
     madpo_status st = madpo_pairset_column(p->h, &p->set, p->ctx, "margins.jsonl", "h", "margins",
-                                           p->objective->needs_margin ? err : &ignored);
+                                           needed ? err : &ignored);
 
-    if (st == MADPO_OK || p->objective->needs_margin)
+    if (st == MADPO_OK || needed)
         return st;
     for (size_t i = 0; i < p->set.n; i++)
         p->h[i] = NAN;
+    return MADPO_OK;
+}
+
+/* True scores, where the objective is made of them. */
+static madpo_status policy_scores(const policy *p, madpo_error *err)
+{
+    if (!madpo_objective_needs_of(p->objective, &p->options).scores)
+        return MADPO_OK;
+    for (size_t i = 0; i < p->set.n; i++) {
+        const madpo_pair *pair = madpo_pairs_at(p->set.pairs, i);
+
+        if (isnan(pair->score_chosen) || isnan(pair->score_rejected))
+            return madpo_error_set(err, MADPO_ERR_DATA,
+                                   "policy.margin = \"scores\": pair %lld has no score_chosen and "
+                                   "score_rejected; add them or set policy.margin = \"reward\"",
+                                   (long long)pair->id);
+    }
     return MADPO_OK;
 }
 
@@ -261,14 +288,18 @@ static madpo_status policy_objective(policy *p, madpo_error *err)
 {
     const madpo_options *o = p->ctx->options;
 
-    p->options = madpo_policy_objective_options(o);
     p->objective = madpo_objective_find(o->policy.objective);
     if (!p->objective)
         return madpo_error_set(err, MADPO_ERR_CONFIG, "policy.objective: unknown objective '%s'",
                                o->policy.objective);
+    if (p->objective->plan)
+        return madpo_error_set(err, MADPO_ERR_CONFIG,
+                               "policy.objective = \"%s\" decides about all pairs of a step at "
+                               "once, which the policy stage cannot do; choose another",
+                               p->objective->name);
+    p->options = madpo_policy_objective_options(o, p->objective);
     madpo_run_message(p->ctx->run, "policy: %s: %s", p->objective->name, p->objective->formula);
-    return p->objective->needs_margin ? madpo_weight_options_check(&p->options.weight, err)
-                                      : MADPO_OK;
+    return madpo_objective_options_check(p->objective, &p->options, err);
 }
 
 static madpo_status policy_prepare(policy *p, madpo_error *err)
@@ -286,6 +317,8 @@ static madpo_status policy_prepare(policy *p, madpo_error *err)
         st = policy_buffers(p, err);
     if (st == MADPO_OK)
         st = policy_margins(p, err);
+    if (st == MADPO_OK)
+        st = policy_scores(p, err);
     if (st != MADPO_OK)
         return st;
     madpo_run_message(p->ctx->run, "policy: %zu pairs to train on, %zu held out", p->set.train.n,

@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/strbuf.h"
 #include "device/profile.h"
+#include "train/policy_options.h"
 #include "train/source.h"
 #include "train/stage_model.h"
 
@@ -159,17 +160,6 @@ const char *madpo_trainer_run_dir(const madpo_trainer *trainer)
 
 /* ---- what run.json says ---- */
 
-static madpo_status describe_objective(char **out, const madpo_options *o, madpo_error *err)
-{
-    madpo_strbuf b = {0};
-
-    madpo_strbuf_printf(&b, "%s beta %.17g", o->policy.objective, o->policy.beta);
-    if (strcmp(o->policy.objective, "madpo") == 0)
-        madpo_strbuf_printf(&b, " c_max %.17g c_min %.17g lambda %.17g tau %.17g", o->policy.c_max,
-                            madpo_options_c_min(o), o->policy.lambda, o->policy.tau);
-    return madpo_strbuf_steal(&b, out, NULL, err);
-}
-
 static madpo_status trainer_create_run(madpo_trainer *t, const madpo_run_manifest *manifest,
                                        madpo_error *err)
 {
@@ -184,7 +174,7 @@ static madpo_status trainer_open_run(madpo_trainer *t, madpo_error *err)
 {
     const madpo_device_info *info = madpo_device_get_info(t->dev);
     char *objective = NULL, *model = NULL, *data = NULL, *config = NULL;
-    madpo_status st = describe_objective(&objective, t->options, err);
+    madpo_status st = madpo_policy_describe(&objective, t->options, err);
 
     if (st == MADPO_OK)
         st = madpo_base_model_describe(&model, &t->base, t->options, err);

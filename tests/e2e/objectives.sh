@@ -21,6 +21,26 @@ near() { awk -v a="$1" -v b="$2" 'BEGIN { exit !((a - b) <= 1e-6 * b && (b - a) 
 near "$(first dpo)" 0.69314718056 "DPO"
 near "$(first ipo)" 25 "IPO"
 
+say "objectives that need other things: no reference and no margins; true scores; averages"
+more() { # more NAME STAGES KEY=VALUE... : trains, and not to the policies there are
+    local name=$1 stages=$2 set=() dir
+    shift 2
+    for key in "$@"; do set+=(--set "$key"); done
+    expect 0 "$MADPO" train "$tiny" --run "$name" --quiet --set run.stages="$stages" "${set[@]}"
+    ended "$name" done
+    for dir in madpo dpo ipo; do
+        ! cmp -s "$name/models/policy/model.safetensors" $dir/models/policy/model.safetensors ||
+            fail "$name and $dir give the same policy"
+    done
+}
+more simpo sft,generate,policy policy.objective=simpo policy.beta=2
+more soft sft,generate,policy policy.objective=soft-dpo policy.margin=scores
+more average sft,generate,policy policy.objective=ipo policy.average=true
+near "$(first soft)" 0.69314718056 "soft-dpo"
+near "$(first average)" 25 "IPO per token"
+expect 2 "$MADPO" train "$tiny" --run beta --quiet --set $stages --set policy.objective=beta-dpo
+one_error 'decides about all pairs of a step'
+
 say "c_max = 1"
 expect 0 "$MADPO" train "$tiny" --run one --quiet --set $stages --set policy.c_max=1
 same_file one/models/policy/model.safetensors dpo/models/policy/model.safetensors

@@ -106,7 +106,8 @@ static double batch_loss(loss_case *c)
             c->dout[2 * p] = l.dchosen / n;
             c->dout[2 * p + 1] = l.drejected / n;
         } else {
-            madpo_pair_logps in = {0, 0, -20 - (double)p, -25, .5 * (double)p - .6};
+            madpo_pair_logps in = {
+                .ref_chosen = -20 - (double)p, .ref_rejected = -25, .h = .5 * (double)p - .6};
             madpo_pair_loss l;
 
             for (int64_t i = b->seq_row[2 * p]; i < b->seq_row[2 * p + 1]; i++)

@@ -98,7 +98,7 @@ static void test_step_zero(void **state)
         model_copy(reference, policy);
         sums(reference, pack(packer, &list, 0, list.n), all);
         for (size_t p = 0; p < list.n; p++) {
-            madpo_pair_logps in = {0, 0, all[2 * p], all[2 * p + 1], 0};
+            madpo_pair_logps in = {.ref_chosen = all[2 * p], .ref_rejected = all[2 * p + 1]};
             madpo_pair_loss dpo, constant, capped;
 
             sums(policy, pack(packer, &list, p, p + 1), two);

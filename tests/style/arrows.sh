@@ -7,7 +7,7 @@ cd "$1"
 # folder: what it may include, directly or through another (the closure is computed below)
 arrows='
 base:
-config: base
+config: base objective
 text: base
 data: text
 device: base

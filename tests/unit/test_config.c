@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +17,7 @@
 #include "config/config.h"
 #include "config/table.h"
 #include "config/value.h"
+#include "objective/list.h"
 #include "tests/support/tmp.h"
 
 static madpo_config *new_config(void)
@@ -264,6 +266,8 @@ static void test_round_trip_with_a_decimal_comma(void **state)
 
 static void test_settings_refused(void **state)
 {
+    char want[512];
+
     (void)state;
     expect_refused("policy.bta=1", "unknown key \"policy.bta\"; did you mean \"policy.beta\"?");
     expect_refused("c_max=1", "unknown key \"c_max\"; did you mean \"policy.c_max\"?");
@@ -285,10 +289,13 @@ static void test_settings_refused(void **state)
     expect_refused("run.seed=9223372036854775808",
                    "run.seed must be an integer, not \"9223372036854775808\"");
     expect_refused("model.tied=maybe", "model.tied must be true or false, not \"maybe\"");
-    expect_refused("policy.objective=mdpo", "policy.objective = \"mdpo\" is not one of madpo, dpo, "
-                                            "ipo; did you mean \"madpo\"?");
-    expect_refused("policy.objective=kto",
-                   "policy.objective = \"kto\" is not one of madpo, dpo, ipo");
+    snprintf(want, sizeof want,
+             "policy.objective = \"mdpo\" is not one of %s; did you mean \"%s\"?",
+             MADPO_OBJECTIVE_CHOICES, "madpo");
+    expect_refused("policy.objective=mdpo", want);
+    snprintf(want, sizeof want, "policy.objective = \"kto\" is not one of %s",
+             MADPO_OBJECTIVE_CHOICES);
+    expect_refused("policy.objective=kto", want);
     expect_refused("model.arch=", "model.arch = \"\" is not one of llama, gemma3, qwen2, qwen3, "
                                   "gpt2, gpt_neox");
     expect_refused("lora.rank=-1", "lora.rank = -1 is out of range: must be 0 to 65536 (numbers)");
