@@ -8,7 +8,7 @@
 #include "config/config.h"
 
 /* In the order in which they must stand. */
-static const char *const check_stages[] = {"sft",     "generate", "reward",
+static const char *const check_stages[] = {"sft",     "generate", "tiers",   "reward",
                                            "margins", "policy",   "evaluate"};
 #define N_STAGES (sizeof check_stages / sizeof check_stages[0])
 
@@ -41,8 +41,8 @@ static madpo_status check_stage_unknown(const char *word, size_t n, madpo_error 
                              nearest);
     else
         st = madpo_error_set(err, MADPO_ERR_CONFIG,
-                             "run.stages: unknown stage \"%.*s\"; there are sft, generate, reward, "
-                             "margins, policy and evaluate",
+                             "run.stages: unknown stage \"%.*s\"; there are sft, generate, tiers, "
+                             "reward, margins, policy and evaluate",
                              (int)n, word);
     free(name);
     return st;

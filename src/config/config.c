@@ -73,6 +73,33 @@ madpo_status madpo_config_clone(madpo_config **out, const madpo_config *config, 
     return MADPO_OK;
 }
 
+madpo_status madpo_config_difference(char **out, const madpo_config *was, const madpo_config *now,
+                                     bool (*counts)(const char *key), madpo_error *err)
+{
+    madpo_strbuf a = {0}, b = {0}, line = {0};
+    madpo_status st = MADPO_OK;
+
+    *out = NULL;
+    for (size_t i = 0; i < madpo__n_keys && st == MADPO_OK && !*out; i++) {
+        const madpo__key *key = &madpo__keys[i];
+        madpo__value old = madpo__value_read(&was->options, key);
+        madpo__value new = madpo__value_read(&now->options, key);
+
+        madpo_strbuf_reset(&a);
+        madpo_strbuf_reset(&b);
+        madpo__value_print(&a, &old, true);
+        madpo__value_print(&b, &new, true);
+        st = a.failed ? madpo_strbuf_check(&a, err) : madpo_strbuf_check(&b, err);
+        if (st != MADPO_OK || !counts(key->name) || strcmp(a.s, b.s) == 0)
+            continue;
+        madpo_strbuf_printf(&line, "%s was %s, now %s", key->name, a.s, b.s);
+        st = madpo_strbuf_steal(&line, out, NULL, err);
+    }
+    madpo_strbuf_dispose(&a);
+    madpo_strbuf_dispose(&b);
+    return st;
+}
+
 /* A file counts as a whole or not at all: it is merged into a copy that takes the place of the
  * options. */
 madpo_status madpo_config_load(madpo_config *config, const char *path, madpo_error *err)

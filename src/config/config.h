@@ -14,6 +14,11 @@ madpo_status madpo_config_check(const madpo_config *config, madpo_error *err) MA
 double madpo_options_c_min(const madpo_options *options);
 /* Is a stage named in run.stages? */
 bool madpo_options_has_stage(const madpo_options *options, const char *stage);
+/* The first key whose value differs, among those that `counts`, as "policy.beta was 0.1, now 0.2"
+ * (owned by the caller, free()); NULL if there is none. */
+madpo_status madpo_config_difference(char **out, const madpo_config *was, const madpo_config *now,
+                                     bool (*counts)(const char *key),
+                                     madpo_error *err) MADPO_MUST_CHECK;
 /* Copy, for the trainer, which must not see later changes. */
 madpo_status madpo_config_clone(madpo_config **out, const madpo_config *config,
                                 madpo_error *err) MADPO_MUST_CHECK;

@@ -55,6 +55,7 @@ typedef struct madpo_options {
         char *prompt_keep;    /* "end" | "start" */
         char *tokenize;       /* "separate" | "joint" */
         bool truncate_prompt, drop_ties, skip_bad_lines;
+        bool add_eos; /* given answers end with the end token */
     } data;
     struct {
         char *path; /* a tokenizer.json, "" = train one */
@@ -86,9 +87,11 @@ typedef struct madpo_options {
     struct {
         madpo_stage_options o;
         int64_t examples; /* reviews used, 0 = all */
+        char *reviews;    /* "all" | "positive" | "negative" */
     } sft;
     struct {
         int64_t prompts;       /* prompts to draw pairs from */
+        char *reviews;         /* "all" | "positive" | "negative": whose first tokens they are */
         int64_t prompt_tokens; /* first tokens of a review, bos included */
         int64_t max_new;       /* new tokens of a sample */
         double temperature, top_p;
@@ -122,7 +125,17 @@ typedef struct madpo_options {
         double temperature, top_p;
         int64_t top_k;
         int64_t samples_shown; /* sample texts kept in the run and printed */
+        char *from;            /* JSON lines with a "prompt" each, "" = the run's held-out prompts */
+        char *scorer;          /* a run's scorer.bin, "" = the run's own */
     } evaluate;
+    struct {                      /* madpo experiment; lists are separated by commas */
+        char *tiers;              /* of high, medium, low */
+        char *methods;            /* objective[@key=value...] */
+        char *seeds;              /* of the policies */
+        char *sweep_c, *sweep_tau; /* MADPO with other c_max (c_min = 1/c_max), other tau */
+        bool ablation;            /* MADPO's weight for small margins only, for large ones only */
+        bool reseed_data;         /* labels and reward models of their own for every seed */
+    } experiment;
 } madpo_options;
 
 #endif

@@ -119,6 +119,8 @@ const madpo__key madpo__keys[] = {
         "The label that names the first of two answers, 0 or 1; -1 = told by the labels there are"),
     INT("data.label_seed", data.label_seed, 0, 0, NO_END, "",
         "Seed of the labels drawn from scores where pairs have no label; 0 = run.seed"),
+    BOOL("data.add_eos", data.add_eos, true,
+         "Given answers end with the end token; false = they may have been cut anywhere"),
     BOOL("data.drop_ties", data.drop_ties, true,
          "Leave out pairs whose answers are the same or whose label is tie, and count them"),
     INT("data.synthetic", data.synthetic, 4000, 20, 100000000, "reviews",
@@ -207,9 +209,13 @@ const madpo__key madpo__keys[] = {
 
     STAGE(sft, 1e-3, 2, 32, 0, "sequences"),
     INT("sft.examples", sft.examples, 0, 0, NO_END, "reviews", "Reviews to train on; 0 = all"),
+    CHOICE("sft.reviews", sft.reviews, "all", "all, positive, negative",
+           "Reviews to train on, by their label"),
 
     INT("generate.prompts", generate.prompts, 1000, 1, 100000000, "prompts",
         "Prompts to draw pairs from, two samples each"),
+    CHOICE("generate.reviews", generate.reviews, "all", "all, positive, negative",
+           "Reviews whose first tokens make prompts, by their label, here and in evaluate"),
     INT("generate.prompt_tokens", generate.prompt_tokens, 8, 1, 1000000, "tokens",
         "First tokens of a review that make a prompt, the begin token included"),
     INT("generate.max_new", generate.max_new, 64, 1, 1000000, "tokens",
@@ -280,6 +286,27 @@ const madpo__key madpo__keys[] = {
     SAMPLING(evaluate),
     INT("evaluate.samples_shown", evaluate.samples_shown, 5, 0, 100000, "samples",
         "Sample texts kept in the run and printed"),
+    STRING("evaluate.from", evaluate.from, "", "file",
+           "JSON lines, a \"prompt\" each, to sample for; empty = the held-out prompts of the data"),
+    STRING("evaluate.scorer", evaluate.scorer, "", "file",
+           "scorer.bin of a run that scores samples for given pairs; empty = the reward model does"),
+
+    STRING("experiment.tiers", experiment.tiers, "high,medium,low", "",
+           "Qualities of data, separated by commas: high (two samples), low (the better sample and "
+           "the real text), medium (half of each)"),
+    STRING("experiment.methods", experiment.methods, "madpo,beta-dpo,dpo,ipo", "",
+           "Objectives to compare, separated by commas, with settings of their own: "
+           "dpo@beta=0.05, madpo@c=4 (c_max = 4, c_min = 1/4), dpo@policy.lr=1e-4@epochs=2"),
+    STRING("experiment.seeds", experiment.seeds, "1,2,3", "",
+           "Seeds of every policy: order of the pairs, dropout, samples of the evaluation"),
+    STRING("experiment.sweep_c", experiment.sweep_c, "", "",
+           "MADPO also with these c_max and c_min = 1/c_max, separated by commas; empty = none"),
+    STRING("experiment.sweep_tau", experiment.sweep_tau, "", "",
+           "MADPO also with these tau, separated by commas; empty = none"),
+    BOOL("experiment.ablation", experiment.ablation, false,
+         "MADPO also with its weight for |h| < tau only and for |h| >= tau only"),
+    BOOL("experiment.reseed_data", experiment.reseed_data, false,
+         "Draw labels and train reward models anew for every seed instead of once"),
 };
 const size_t madpo__n_keys = sizeof madpo__keys / sizeof madpo__keys[0];
 

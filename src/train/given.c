@@ -84,7 +84,7 @@ madpo_tokenize_options madpo_given_tokenize_options(const madpo_options *o)
                       : !strcmp(truncation, "keep_end") ? MADPO_TRUNCATION_KEEP_END
                                                         : MADPO_TRUNCATION_ERROR,
         .mode = !strcmp(o->data.tokenize, "joint") ? MADPO_TOKENIZE_JOINT : MADPO_TOKENIZE_SEPARATE,
-        .add_eos = true,
+        .add_eos = o->data.add_eos,
         .truncate_prompt = o->data.truncate_prompt,
         .keep_prompt_start = !strcmp(o->data.prompt_keep, "start")};
 }

@@ -250,6 +250,8 @@ madpo_status madpo_source_prepare(madpo_source *source, madpo_stage_context *ctx
                                                     : make_all(source, ctx, err);
     ctx->reviews = source->kind == MADPO_SOURCE_PAIRS ? NULL : &source->reviews;
     ctx->n_train_reviews = source->kind == MADPO_SOURCE_PAIRS ? 0 : source->n_train;
+    if (st == MADPO_OK && *ctx->options->evaluate.scorer && source->kind == MADPO_SOURCE_PAIRS)
+        st = madpo_scorer_load(&source->scorer, ctx->options->evaluate.scorer, err);
     ctx->given_pairs = source->pairs;
     ctx->tok = source->tok;
     ctx->scorer = source->scorer;

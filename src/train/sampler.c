@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/file.h"
+#include "base/json.h"
 #include "base/strbuf.h"
 #include "text/utf8.h"
 
@@ -107,13 +109,99 @@ static madpo_status add_review(madpo_prompts *prompts, const madpo_stage_context
     return prompts_take(prompts, &ids, text, (int64_t)number, err);
 }
 
-madpo_status madpo_prompts_add_reviews(madpo_prompts *prompts, const madpo_stage_context *ctx,
-                                       size_t first, size_t n, madpo_error *err)
+bool madpo_label_wanted(const char *wanted, bool positive)
 {
+    return strcmp(wanted, "all") == 0 || (strcmp(wanted, "positive") == 0) == positive;
+}
+
+static bool is_wanted(const madpo_stage_context *ctx, size_t number)
+{
+    return madpo_label_wanted(ctx->options->generate.reviews, ctx->reviews->v[number].positive);
+}
+
+madpo_status madpo_prompts_add_reviews(madpo_prompts *prompts, const madpo_stage_context *ctx,
+                                       size_t first, size_t end, size_t n, madpo_error *err)
+{
+    size_t last = prompts->n + n;
     madpo_status st = MADPO_OK;
 
-    for (size_t i = first; i < first + n && st == MADPO_OK; i++)
-        st = add_review(prompts, ctx, i, err);
+    for (size_t i = first; i < end && prompts->n < last && st == MADPO_OK; i++)
+        if (is_wanted(ctx, i))
+            st = add_review(prompts, ctx, i, err);
+    return st;
+}
+
+size_t madpo_prompts_count_reviews(const madpo_stage_context *ctx, size_t first, size_t end)
+{
+    size_t n = 0;
+
+    for (size_t i = first; i < end; i++)
+        n += is_wanted(ctx, i);
+    return n;
+}
+
+madpo_status madpo_prompts_to_generate(madpo_prompts *prompts, size_t *n_train,
+                                       const madpo_stage_context *ctx, madpo_error *err)
+{
+    size_t asked = (size_t)ctx->options->generate.prompts, first = ctx->n_train_reviews;
+    size_t there = madpo_prompts_count_reviews(ctx, 0, first);
+    size_t held_out = madpo_prompts_count_reviews(ctx, first, ctx->reviews->n);
+    size_t share = (size_t)(ctx->options->data.eval_fraction * (double)asked + 0.5);
+    size_t eval = asked > 1 ? (share > 0 ? share : 1) : 0, train;
+    madpo_status st;
+
+    eval = eval < held_out ? eval : held_out;
+    train = asked > eval ? asked - eval : 0;
+    train = train < there ? train : there;
+    *n_train = train;
+    st = madpo_prompts_add_reviews(prompts, ctx, 0, first, train, err);
+    if (st == MADPO_OK)
+        st = madpo_prompts_add_reviews(prompts, ctx, first, ctx->reviews->n, eval, err);
+    return st;
+}
+
+static madpo_status add_line(madpo_prompts *prompts, const madpo_stage_context *ctx,
+                             const char *path, const char *line, size_t n, int number,
+                             madpo_error *err)
+{
+    const char *text = "";
+    char *copy;
+    madpo_ids ids = {0};
+    json_t *record;
+    madpo_status st = madpo_json_parse(&record, line, n, path, number, err);
+
+    if (st != MADPO_OK)
+        return st;
+    st = madpo_json_get_string(&text, record, "prompt", path, err);
+    copy = st == MADPO_OK ? strdup(text) : NULL;
+    if (st == MADPO_OK)
+        st = copy ? encode_prompt(&ids, ctx->tok, text, strlen(text), false, err)
+                  : madpo_error_set(err, MADPO_ERR_NOMEM, "prompts: out of host memory");
+    json_decref(record);
+    if (st == MADPO_OK)
+        return prompts_take(prompts, &ids, copy, (int64_t)prompts->n, err);
+    free(copy);
+    madpo_ids_dispose(&ids);
+    return st;
+}
+
+madpo_status madpo_prompts_add_file(madpo_prompts *prompts, const madpo_stage_context *ctx,
+                                    const char *path, size_t n, madpo_error *err)
+{
+    char *text = NULL;
+    size_t size = 0, last = prompts->n + n;
+    int number = 1;
+    madpo_status st = madpo_file_read(&text, &size, path, err);
+
+    for (size_t start = 0; start < size && prompts->n < last && st == MADPO_OK; number++) {
+        const char *end = memchr(text + start, '\n', size - start);
+        size_t length = end ? (size_t)(end - (text + start)) : size - start;
+
+        if (length > 0)
+            st = add_line(prompts, ctx, path, text + start, length, number, err);
+        start += length + 1;
+    }
+    free(text);
     return st;
 }
 

@@ -14,6 +14,9 @@ typedef struct madpo_prompt {
     int64_t id;    /* review number in split order, or position of the pair */
 } madpo_prompt;
 
+/* Does "all", "positive" or "negative" mean a review of this label? */
+bool madpo_label_wanted(const char *wanted, bool positive);
+
 typedef struct madpo_prompts {
     madpo_prompt *v; /* [n] owned */
     size_t n, capacity;
@@ -21,10 +24,20 @@ typedef struct madpo_prompts {
 } madpo_prompts;
 void madpo_prompts_dispose(madpo_prompts *prompts);
 
-/* Append the first generate.prompt_tokens tokens (bos included) of reviews [first, first + n). The
- * cut moves back where it would split a character. */
+/* Append the first generate.prompt_tokens tokens (bos included) of the first n reviews in [first,
+ * end) that generate.reviews wants. The cut moves back where it would split a character. */
 madpo_status madpo_prompts_add_reviews(madpo_prompts *prompts, const madpo_stage_context *ctx,
-                                       size_t first, size_t n, madpo_error *err) MADPO_MUST_CHECK;
+                                       size_t first, size_t end, size_t n,
+                                       madpo_error *err) MADPO_MUST_CHECK;
+/* How many reviews in [first, end) generate.reviews wants. */
+size_t madpo_prompts_count_reviews(const madpo_stage_context *ctx, size_t first, size_t end);
+/* The prompts of the stage generate: *n_train of training reviews, then those of held-out ones. */
+madpo_status madpo_prompts_to_generate(madpo_prompts *prompts, size_t *n_train,
+                                       const madpo_stage_context *ctx,
+                                       madpo_error *err) MADPO_MUST_CHECK;
+/* Append the prompts of a file of JSON lines, the first n. */
+madpo_status madpo_prompts_add_file(madpo_prompts *prompts, const madpo_stage_context *ctx,
+                                    const char *path, size_t n, madpo_error *err) MADPO_MUST_CHECK;
 /* Append the prompts of at most n held-out given pairs, each text once. */
 madpo_status madpo_prompts_add_pairs(madpo_prompts *prompts, const madpo_stage_context *ctx,
                                      size_t n, madpo_error *err) MADPO_MUST_CHECK;

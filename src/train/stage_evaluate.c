@@ -39,17 +39,16 @@ typedef struct evaluate {
 static madpo_status evaluate_prompts(evaluate *e, madpo_error *err)
 {
     const madpo_stage_context *ctx = e->ctx;
-    size_t asked = (size_t)ctx->options->evaluate.prompts, n = asked;
+    size_t asked = (size_t)ctx->options->evaluate.prompts;
     madpo_status st;
 
-    if (ctx->given_pairs) {
+    if (*ctx->options->evaluate.from)
+        st = madpo_prompts_add_file(&e->prompts, ctx, ctx->options->evaluate.from, asked, err);
+    else if (ctx->given_pairs)
         st = madpo_prompts_add_pairs(&e->prompts, ctx, asked, err);
-    } else {
-        size_t there = ctx->reviews->n - ctx->n_train_reviews;
-
-        n = there < asked ? there : asked;
-        st = madpo_prompts_add_reviews(&e->prompts, ctx, ctx->n_train_reviews, n, err);
-    }
+    else
+        st = madpo_prompts_add_reviews(&e->prompts, ctx, ctx->n_train_reviews, ctx->reviews->n,
+                                       asked, err);
     if (st == MADPO_OK && e->prompts.n < asked)
         madpo_run_message(ctx->run,
                           "evaluate: %zu prompts, not %zu: there are no more held-out ones",

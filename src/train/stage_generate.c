@@ -40,22 +40,16 @@ static size_t smaller(size_t a, size_t b)
 static madpo_status generate_prompts(generate *g, madpo_error *err)
 {
     const madpo_stage_context *ctx = g->ctx;
-    size_t asked = (size_t)ctx->options->generate.prompts, n_train = ctx->n_train_reviews;
-    size_t n_held_out = ctx->reviews->n - n_train;
-    size_t share = (size_t)(ctx->options->data.eval_fraction * (double)asked + 0.5);
-    size_t eval = asked > 1 ? smaller(share > 0 ? share : 1, n_held_out) : 0;
-    size_t train = smaller(asked > eval ? asked - eval : 0, n_train);
-    madpo_status st = madpo_prompts_add_reviews(&g->prompts, ctx, 0, train, err);
+    size_t asked = (size_t)ctx->options->generate.prompts, first = ctx->n_train_reviews;
+    madpo_status st = madpo_prompts_to_generate(&g->prompts, &g->n_train, ctx, err);
 
-    if (st == MADPO_OK)
-        st = madpo_prompts_add_reviews(&g->prompts, ctx, n_train, eval, err);
-    g->n_train = train;
-    if (st == MADPO_OK && train + eval < asked)
+    if (st == MADPO_OK && g->prompts.n < asked)
         madpo_run_message(
             ctx->run,
             "generate: only %zu prompts, not %zu: there are %zu training and %zu held-out "
             "reviews, one prompt each",
-            train + eval, asked, n_train, n_held_out);
+            g->prompts.n, asked, madpo_prompts_count_reviews(ctx, 0, first),
+            madpo_prompts_count_reviews(ctx, first, ctx->reviews->n));
     return st;
 }
 
@@ -80,14 +74,14 @@ static madpo_status redraw(generate *g, size_t i, char **two, madpo_error *err)
 
 static json_t *pair_record(size_t i, const madpo_prompt *prompt, const char *chosen,
                            const char *rejected, double score_chosen, double score_rejected,
-                           bool eval)
+                           int position, bool eval)
 {
-    return json_pack("{s:I,s:o,s:o,s:o,s:o,s:o,s:s}", "id", (json_int_t)i, "prompt",
+    return json_pack("{s:I,s:o,s:o,s:o,s:o,s:o,s:i,s:s}", "id", (json_int_t)i, "prompt",
                      madpo_json_text(prompt->text, prompt->n_text), "chosen",
                      madpo_json_text(chosen, strlen(chosen)), "rejected",
                      madpo_json_text(rejected, strlen(rejected)), "score_chosen",
                      madpo_json_real(score_chosen), "score_rejected",
-                     madpo_json_real(score_rejected), "split", eval ? "eval" : "train");
+                     madpo_json_real(score_rejected), "position_chosen", position, "split", eval ? "eval" : "train");
 }
 
 static madpo_status label_pair(generate *g, size_t i, char *const *two, madpo_error *err)
@@ -106,7 +100,7 @@ static madpo_status label_pair(generate *g, size_t i, char *const *two, madpo_er
     first = madpo_rng_uniform(&rng) < madpo_sigmoid(score[0] - score[1]) ? 0 : 1;
     return madpo_records_append(g->records,
                                 pair_record(i, prompt, two[first], two[1 - first], score[first],
-                                            score[1 - first], i >= g->n_train),
+                                            score[1 - first], first + 1, i >= g->n_train),
                                 err);
 }
 

@@ -1,6 +1,6 @@
 /* Stage margins: h = reward(chosen) - reward(rejected) of every pair, training and held out,
- * computed once with the frozen reward model; and what MADPO makes of it, c(h) and w(h). Result:
- * margins.jsonl, one line per pair. */
+ * computed once with the frozen reward model, or, where each given pair brings its own margin, that;
+ * and what MADPO makes of it, c(h) and w(h). Result: margins.jsonl, one line per pair. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -26,11 +26,8 @@ typedef struct margins {
     int64_t *order; /* [n] 0, 1, 2, … */
 } margins;
 
-static json_t *margins_record(void *user, size_t i, double chosen, double rejected)
+static json_t *margins_line(const margins *m, size_t i, double h)
 {
-    const margins *m = user;
-    double h = chosen - rejected;
-
     return json_pack("{s:I,s:I,s:o,s:o,s:o,s:s}", "id",
                      (json_int_t)madpo_pairs_at(m->set.pairs, i)->id, "pair", (json_int_t)i, "h",
                      madpo_json_real(h), "c", madpo_json_real(madpo_weight_c(&m->weight, h)), "w",
@@ -38,19 +35,50 @@ static json_t *margins_record(void *user, size_t i, double chosen, double reject
                      madpo_pairset_split(&m->set, i));
 }
 
+static json_t *margins_record(void *user, size_t i, double chosen, double rejected)
+{
+    return margins_line(user, i, chosen - rejected);
+}
+
+/* ---- margins that the pairs bring along ---- */
+
+static bool margins_given(const margins *m)
+{
+    for (size_t i = 0; i < m->set.n; i++)
+        if (!isfinite(madpo_pairs_at(m->set.pairs, i)->margin))
+            return false;
+    return m->ctx->given_pairs != NULL;
+}
+
+static madpo_status margins_copy(margins *m, madpo_error *err)
+{
+    madpo_records *records = NULL;
+    int64_t n_lines;
+    madpo_status closed,
+        st = madpo_records_open(&records, m->ctx->run, margins_file, 0, &n_lines, err);
+
+    if (st != MADPO_OK)
+        return st;
+    madpo_run_message(m->ctx->run, "margins: those of the given pairs");
+    for (size_t i = 0; i < m->set.n && st == MADPO_OK; i++)
+        st = madpo_records_append(
+            records, margins_line(m, i, madpo_pairs_at(m->set.pairs, i)->margin), err);
+    if (st == MADPO_OK)
+        st = madpo_records_sync(records, err);
+    closed = madpo_records_close(records, err);
+    return st == MADPO_OK ? closed : st;
+}
+
+/* ---- margins of the reward model ---- */
+
 static madpo_status margins_prepare(margins *m, madpo_error *err)
 {
     const madpo_options *o = m->ctx->options;
     const madpo_examples *lists[] = {&m->set.all};
     madpo_stage_model_setup model = {
         .stage = stage_name, .from = MADPO_FROM_REWARD, .reward_head = true};
-    madpo_status st = madpo_pairset_load(&m->set, m->ctx, stage_name, true, err);
-
-    m->weight = madpo_policy_weight_options(o);
-    if (st == MADPO_OK)
-        st = madpo_weight_options_check(&m->weight, err);
-    if (st == MADPO_OK)
-        st = madpo_batches_limits(&m->limits, lists, 1, o->reward.o.batch, o->batch.tokens, err);
+    madpo_status st =
+        madpo_batches_limits(&m->limits, lists, 1, o->reward.o.batch, o->batch.tokens, err);
     if (st != MADPO_OK)
         return st;
     m->order = malloc((m->set.n + 1) * sizeof *m->order);
@@ -64,20 +92,21 @@ static madpo_status margins_prepare(margins *m, madpo_error *err)
 
 static madpo_status margins_compute(margins *m, madpo_error *err)
 {
+    madpo_status st = margins_prepare(m, err);
     madpo_scan scan = {.ctx = m->ctx,
                        .stage = stage_name,
                        .what = "reward margins",
                        .file = margins_file,
-                       .model = m->net.model,
                        .rewards = true,
                        .set = &m->set,
-                       .order = m->order,
                        .chunk = (size_t)m->ctx->options->reward.o.batch,
-                       .limits = m->limits,
                        .record = margins_record,
                        .user = m};
 
-    return madpo_scan_run(&scan, err);
+    scan.model = m->net.model;
+    scan.order = m->order;
+    scan.limits = m->limits;
+    return st == MADPO_OK ? madpo_scan_run(&scan, err) : st;
 }
 
 /* ---- summary ---- */
@@ -143,10 +172,14 @@ static madpo_status margins_tell(margins *m, madpo_error *err)
 
 madpo_status madpo_stage_margins(madpo_stage_context *ctx, madpo_error *err)
 {
-    margins m = {.ctx = ctx};
-    madpo_status st = margins_prepare(&m, err);
+    margins m = {.ctx = ctx, .weight = madpo_policy_weight_options(ctx->options)};
+    madpo_status st = madpo_pairset_load(&m.set, ctx, stage_name, true, err);
 
     if (st == MADPO_OK)
+        st = madpo_weight_options_check(&m.weight, err);
+    if (st == MADPO_OK && margins_given(&m))
+        st = margins_copy(&m, err);
+    else if (st == MADPO_OK)
         st = margins_compute(&m, err);
     if (st == MADPO_OK)
         st = margins_tell(&m, err);

@@ -8,6 +8,7 @@
 #include "train/batches.h"
 #include "train/loop.h"
 #include "train/pairset.h"
+#include "train/sampler.h"
 
 static const char stage_name[] = "sft";
 
@@ -36,8 +37,11 @@ static madpo_status sft_reviews(sft *s, madpo_error *err)
 
     if (!texts)
         return madpo_error_set(err, MADPO_ERR_NOMEM, "sft: out of host memory");
-    for (size_t i = 0; i < ctx->reviews->n; i++)
-        texts[i] = (madpo_text){ctx->reviews->v[i].text, ctx->reviews->v[i].n};
+    for (size_t i = 0; i < ctx->reviews->n; i++) /* of the other label: empty, so no example */
+        if (madpo_label_wanted(ctx->options->sft.reviews, ctx->reviews->v[i].positive))
+            texts[i] = (madpo_text){ctx->reviews->v[i].text, ctx->reviews->v[i].n};
+        else
+            texts[i] = (madpo_text){"", 0};
     options.add_eos = true;
     st = madpo_examples_from_texts(&s->own, texts, ctx->reviews->n, ctx->tok, &options, err);
     free(texts);

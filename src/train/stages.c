@@ -4,6 +4,7 @@
 const madpo_stage madpo_stages[] = {
     {"sft", "train a language model on the reviews or the chosen answers", madpo_stage_sft},
     {"generate", "sample two answers a prompt, score them, draw a label", madpo_stage_generate},
+    {"tiers", "make data of high, medium and low quality from the samples", madpo_stage_tiers},
     {"reward", "train a reward model on the pairs", madpo_stage_reward},
     {"margins", "reward margin h, c(h) and w(h) of every pair", madpo_stage_margins},
     {"policy", "preference training with the chosen objective", madpo_stage_policy},

@@ -42,6 +42,7 @@ extern const size_t madpo_n_stages;
 
 madpo_status madpo_stage_sft(madpo_stage_context *ctx, madpo_error *err) MADPO_MUST_CHECK;
 madpo_status madpo_stage_generate(madpo_stage_context *ctx, madpo_error *err) MADPO_MUST_CHECK;
+madpo_status madpo_stage_tiers(madpo_stage_context *ctx, madpo_error *err) MADPO_MUST_CHECK;
 madpo_status madpo_stage_reward(madpo_stage_context *ctx, madpo_error *err) MADPO_MUST_CHECK;
 madpo_status madpo_stage_margins(madpo_stage_context *ctx, madpo_error *err) MADPO_MUST_CHECK;
 madpo_status madpo_stage_policy(madpo_stage_context *ctx, madpo_error *err) MADPO_MUST_CHECK;

@@ -1,8 +1,11 @@
 /* The statistics that stages report. */
 #include "train/stats.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
+
+#include "base/rng.h"
 
 static const double z95 = 1.96;
 
@@ -29,6 +32,160 @@ madpo_summary madpo_summarize(const double *x, size_t n)
     s.low = s.mean - half;
     s.high = s.mean + half;
     return s;
+}
+
+/* ---- Student's t ---- */
+
+/* Continued fraction of the incomplete beta function, by Lentz's method; converges quickly for
+ * x < (a + 1)/(a + b + 2). */
+static double beta_fraction(double a, double b, double x)
+{
+    double c = 1.0, d = 1.0 - (a + b) * x / (a + 1.0), h;
+
+    d = 1.0 / (fabs(d) < DBL_MIN ? DBL_MIN : d);
+    h = d;
+    for (int m = 1; m <= 1000; m++) {
+        double even = m * (b - m) * x / ((a + 2.0 * m - 1.0) * (a + 2.0 * m));
+        double odd = -(a + m) * (a + b + m) * x / ((a + 2.0 * m) * (a + 2.0 * m + 1.0));
+        double step = 1.0;
+        const double terms[] = {even, odd};
+
+        for (int k = 0; k < 2; k++) {
+            d = 1.0 + terms[k] * d;
+            c = 1.0 + terms[k] / c;
+            d = 1.0 / (fabs(d) < DBL_MIN ? DBL_MIN : d);
+            c = fabs(c) < DBL_MIN ? DBL_MIN : c;
+            step = d * c;
+            h *= step;
+        }
+        if (fabs(step - 1.0) < 4.0 * DBL_EPSILON)
+            break;
+    }
+    return h;
+}
+
+/* Regularised incomplete beta function I_x(a, b). */
+static double beta_regularised(double a, double b, double x)
+{
+    double front;
+
+    if (x <= 0.0 || x >= 1.0)
+        return x <= 0.0 ? 0.0 : 1.0;
+    front = exp(lgamma(a + b) - lgamma(a) - lgamma(b) + a * log(x) + b * log1p(-x));
+    if (x < (a + 1.0) / (a + b + 2.0))
+        return front * beta_fraction(a, b, x) / a;
+    return 1.0 - front * beta_fraction(b, a, 1.0 - x) / b;
+}
+
+/* P(|T| > |t|), exact in its smallest values, too. */
+static double t_two_sided(double t, double df)
+{
+    return isnan(t) ? NAN : beta_regularised(0.5 * df, 0.5, df / (df + t * t));
+}
+
+double madpo_t_cdf(double t, double df)
+{
+    double tail = 0.5 * t_two_sided(t, df);
+
+    return t > 0.0 ? 1.0 - tail : tail;
+}
+
+double madpo_t_quantile(double p, double df)
+{
+    double tail = 2.0 * (p < 0.5 ? p : 1.0 - p), low = 0.0, high = 1.0;
+
+    if (!(p > 0.0 && p < 1.0 && df > 0.0))
+        return NAN;
+    if (p == 0.5)
+        return 0.0;
+    while (t_two_sided(high, df) > tail && high < 1e300)
+        high *= 2.0;
+    for (int i = 0; i < 200 && high - low > 1e-15 * high; i++) {
+        double middle = 0.5 * (low + high);
+
+        if (t_two_sided(middle, df) > tail)
+            low = middle;
+        else
+            high = middle;
+    }
+    return p < 0.5 ? -high : high;
+}
+
+madpo_summary madpo_summarize_t(const double *x, size_t n)
+{
+    madpo_summary s = madpo_summarize(x, n);
+    double half;
+
+    if (n < 2)
+        return s;
+    half = madpo_t_quantile(0.975, (double)(n - 1)) * s.sd / sqrt((double)n);
+    s.low = s.mean - half;
+    s.high = s.mean + half;
+    return s;
+}
+
+/* ---- paired differences ---- */
+
+enum { FLIP_EXACT = 16, FLIP_ROUNDS = 9999 };
+
+/* |sum| of the differences, every one whose bit is set with its sign turned. */
+static double flipped_sum(const double *d, size_t n, uint64_t bits)
+{
+    double sum = 0.0;
+
+    for (size_t i = 0; i < n; i++)
+        sum += bits >> i & 1 ? -d[i] : d[i];
+    return fabs(sum);
+}
+
+static double random_sum(const double *d, size_t n, madpo_rng *rng)
+{
+    uint64_t bits = 0;
+    double sum = 0.0;
+
+    for (size_t i = 0; i < n; i++) {
+        if (i % 64 == 0)
+            bits = madpo_rng_u64(rng);
+        sum += bits >> i % 64 & 1 ? -d[i] : d[i];
+    }
+    return fabs(sum);
+}
+
+static double flip_test(const double *d, size_t n, uint64_t seed)
+{
+    double size = 0.0, least;
+    uint64_t rounds = n <= FLIP_EXACT ? (uint64_t)1 << n : FLIP_ROUNDS, hits = 0;
+    madpo_rng rng;
+
+    for (size_t i = 0; i < n; i++)
+        size += fabs(d[i]);
+    /* equal sums may differ in their last bits */
+    least = fabs(madpo_mean(d, n) * (double)n) - 1e-12 * size;
+    madpo_rng_init(&rng, seed, n);
+    for (uint64_t round = 0; round < rounds; round++)
+        hits += (n <= FLIP_EXACT ? flipped_sum(d, n, round) : random_sum(d, n, &rng)) >= least;
+    return n <= FLIP_EXACT ? (double)hits / (double)rounds
+                           : (double)(hits + 1) / (double)(rounds + 1);
+}
+
+madpo_paired madpo_paired_test(const double *d, size_t n, uint64_t seed)
+{
+    madpo_summary s = madpo_summarize_t(d, n);
+    madpo_paired out = {.n = n,
+                        .mean = s.mean,
+                        .sd = s.sd,
+                        .low = s.low,
+                        .high = s.high,
+                        .t = NAN,
+                        .p = NAN,
+                        .p_flip = NAN};
+
+    if (n < 2)
+        return out;
+    out.t = s.sd > 0.0 ? s.mean / (s.sd / sqrt((double)n)) : s.mean == 0.0 ? 0.0 : INFINITY;
+    out.p = isinf(out.t) ? 0.0 : t_two_sided(out.t, (double)(n - 1));
+    out.p_flip = flip_test(d, n, seed);
+    return out;
 }
 
 madpo_share madpo_share_of(size_t k, size_t n)
