@@ -125,16 +125,16 @@ typedef struct madpo_options {
         double temperature, top_p;
         int64_t top_k;
         int64_t samples_shown; /* sample texts kept in the run and printed */
-        char *from;            /* JSON lines with a "prompt" each, "" = the run's held-out prompts */
-        char *scorer;          /* a run's scorer.bin, "" = the run's own */
+        char *from;   /* JSON lines with a "prompt" each, "" = the run's held-out prompts */
+        char *scorer; /* a run's scorer.bin, "" = the run's own */
     } evaluate;
-    struct {                      /* madpo experiment; lists are separated by commas */
-        char *tiers;              /* of high, medium, low */
-        char *methods;            /* objective[@key=value...] */
-        char *seeds;              /* of the policies */
+    struct {                       /* madpo experiment; lists are separated by commas */
+        char *tiers;               /* of high, medium, low */
+        char *methods;             /* objective[@key=value...] */
+        char *seeds;               /* of the policies */
         char *sweep_c, *sweep_tau; /* MADPO with other c_max (c_min = 1/c_max), other tau */
-        bool ablation;            /* MADPO's weight for small margins only, for large ones only */
-        bool reseed_data;         /* labels and reward models of their own for every seed */
+        bool ablation;             /* MADPO's weight for small margins only, for large ones only */
+        bool reseed_data;          /* labels and reward models of their own for every seed */
     } experiment;
 } madpo_options;
 

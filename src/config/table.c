@@ -286,10 +286,12 @@ const madpo__key madpo__keys[] = {
     SAMPLING(evaluate),
     INT("evaluate.samples_shown", evaluate.samples_shown, 5, 0, 100000, "samples",
         "Sample texts kept in the run and printed"),
-    STRING("evaluate.from", evaluate.from, "", "file",
-           "JSON lines, a \"prompt\" each, to sample for; empty = the held-out prompts of the data"),
-    STRING("evaluate.scorer", evaluate.scorer, "", "file",
-           "scorer.bin of a run that scores samples for given pairs; empty = the reward model does"),
+    STRING(
+        "evaluate.from", evaluate.from, "", "file",
+        "JSON lines, a \"prompt\" each, to sample for; empty = the held-out prompts of the data"),
+    STRING(
+        "evaluate.scorer", evaluate.scorer, "", "file",
+        "scorer.bin of a run that scores samples for given pairs; empty = the reward model does"),
 
     STRING("experiment.tiers", experiment.tiers, "high,medium,low", "",
            "Qualities of data, separated by commas: high (two samples), low (the better sample and "

@@ -81,7 +81,8 @@ static json_t *pair_record(size_t i, const madpo_prompt *prompt, const char *cho
                      madpo_json_text(chosen, strlen(chosen)), "rejected",
                      madpo_json_text(rejected, strlen(rejected)), "score_chosen",
                      madpo_json_real(score_chosen), "score_rejected",
-                     madpo_json_real(score_rejected), "position_chosen", position, "split", eval ? "eval" : "train");
+                     madpo_json_real(score_rejected), "position_chosen", position, "split",
+                     eval ? "eval" : "train");
 }
 
 static madpo_status label_pair(generate *g, size_t i, char *const *two, madpo_error *err)

@@ -1,6 +1,6 @@
 /* Stage margins: h = reward(chosen) - reward(rejected) of every pair, training and held out,
- * computed once with the frozen reward model, or, where each given pair brings its own margin, that;
- * and what MADPO makes of it, c(h) and w(h). Result: margins.jsonl, one line per pair. */
+ * computed once with the frozen reward model, or, where each given pair brings its own margin,
+ * that; and what MADPO makes of it, c(h) and w(h). Result: margins.jsonl, one line per pair. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -61,8 +61,8 @@ static madpo_status margins_copy(margins *m, madpo_error *err)
         return st;
     madpo_run_message(m->ctx->run, "margins: those of the given pairs");
     for (size_t i = 0; i < m->set.n && st == MADPO_OK; i++)
-        st = madpo_records_append(
-            records, margins_line(m, i, madpo_pairs_at(m->set.pairs, i)->margin), err);
+        st = madpo_records_append(records,
+                                  margins_line(m, i, madpo_pairs_at(m->set.pairs, i)->margin), err);
     if (st == MADPO_OK)
         st = madpo_records_sync(records, err);
     closed = madpo_records_close(records, err);

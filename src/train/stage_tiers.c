@@ -40,8 +40,8 @@ typedef struct tiers {
     madpo_stage_context *ctx;
     madpo_prompts prompts; /* of the stage generate */
     size_t n_prompts_train;
-    json_t *lines; /* pairs.jsonl */
-    tier_row *row; /* [n] */
+    json_t *lines;                /* pairs.jsonl */
+    tier_row *row;                /* [n] */
     size_t n, n_train, n_dropped; /* rows: all, of training reviews, left out */
 } tiers;
 
