@@ -55,6 +55,7 @@ typedef struct loop_pass {
     double scale; /* 0 = forward only */
     double *rows; /* of the first example */
     uint64_t n;   /* micro-batches so far */
+    bool done;    /* the backward passes are done, too */
 } loop_pass;
 
 enum { COUNTER_BITS = 20 }; /* micro-batches of a step that have counters of their own */
@@ -75,19 +76,88 @@ static madpo_status loop_micro_batch(void *user, const madpo_batch *batch, size_
                      pass->rows + first * task->n_columns, err);
 }
 
+/* ---- tasks that plan their steps ---- */
+
+static double rows_units(const double *rows, size_t n, size_t n_columns)
+{
+    double units = 0.0;
+
+    for (size_t i = 0; i < n; i++)
+        units += rows[i * n_columns + MADPO_ROW_UNITS];
+    return units;
+}
+
+typedef struct loop_planning {
+    loop_pass *pass;
+    size_t n; /* examples of the step */
+} loop_planning;
+
+/* The step is one micro-batch and its forward pass has just been made, as training makes it. */
+static madpo_status loop_plan_and_train(const loop_planning *planning, const madpo_batch *batch,
+                                        madpo_error *err)
+{
+    loop_pass *pass = planning->pass;
+    madpo_loop *loop = pass->loop;
+    const madpo_loop_task *task = loop->set->task;
+    madpo_status st = task->plan(task->user, pass->rows, planning->n, err);
+
+    if (st != MADPO_OK)
+        return st;
+    loop->state.n_tokens += batch->T;
+    pass->done = true;
+    pass->scale = 1.0 / rows_units(pass->rows, planning->n, task->n_columns);
+    return task->backward(task->user, loop->model, batch, pass->scale, pass->rows, err);
+}
+
+static madpo_status loop_plan_batch(void *user, const madpo_batch *batch, size_t first,
+                                    madpo_error *err)
+{
+    const loop_planning *planning = user;
+    loop_pass *pass = planning->pass;
+    madpo_loop *loop = pass->loop;
+    const madpo_loop_task *task = loop->set->task;
+    /* with dropout the two forward passes are different ones */
+    bool whole = loop->batches.ends[0] == planning->n && !madpo_stage_drops_out(loop->set->ctx);
+    madpo_status st;
+
+    madpo_model_set_pass(loop->model, whole, loop->dropout,
+                         (uint64_t)loop->state.step << COUNTER_BITS);
+    st = task->run(task->user, loop->model, batch, 0.0, pass->rows + first * task->n_columns, err);
+    return st == MADPO_OK && whole ? loop_plan_and_train(planning, batch, err) : st;
+}
+
+/* Plan the step, and train it where that takes no further forward pass. */
+static madpo_status loop_plan(loop_pass *pass, const int64_t *index, size_t n, madpo_error *err)
+{
+    madpo_loop *loop = pass->loop;
+    const madpo_loop_task *task = loop->set->task;
+    loop_planning planning = {.pass = pass, .n = n};
+    madpo_status st = madpo_batches_each(&loop->batches, loop->set->train, index, n,
+                                         loop_plan_batch, &planning, err);
+
+    if (st != MADPO_OK || pass->done)
+        return st;
+    return task->plan(task->user, pass->rows, n, err);
+}
+
 static madpo_status loop_accumulate(madpo_loop *loop, const int64_t *index, size_t n, double *rows,
                                     madpo_error *err)
 {
-    int64_t units = 0;
+    const madpo_loop_task *task = loop->set->task;
+    double units = 0.0;
     loop_pass pass = {.loop = loop, .rows = rows};
-    madpo_status st;
+    madpo_status st = madpo_model_zero_grads(loop->model, err);
 
-    for (size_t i = 0; i < n; i++)
-        units += loop->set->task->units(&loop->set->train->v[index[i]]);
-    pass.scale = 1.0 / (double)(units > 0 ? units : 1);
-    st = madpo_model_zero_grads(loop->model, err);
-    if (st != MADPO_OK)
+    if (st == MADPO_OK && task->plan)
+        st = loop_plan(&pass, index, n, err);
+    if (st != MADPO_OK || pass.done)
         return st;
+    if (task->plan)
+        units = rows_units(rows, n, task->n_columns);
+    else
+        for (size_t i = 0; i < n; i++)
+            units += (double)task->units(&loop->set->train->v[index[i]]);
+    pass.scale = 1.0 / (units > 0.0 ? units : 1.0);
     return madpo_batches_each(&loop->batches, loop->set->train, index, n, loop_micro_batch, &pass,
                               err);
 }
@@ -95,12 +165,10 @@ static madpo_status loop_accumulate(madpo_loop *loop, const int64_t *index, size
 /* Mean loss per unit. */
 static double rows_loss(const double *rows, size_t n, size_t n_columns)
 {
-    double loss = 0.0, units = 0.0;
+    double loss = 0.0, units = rows_units(rows, n, n_columns);
 
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++)
         loss += rows[i * n_columns + MADPO_ROW_LOSS];
-        units += rows[i * n_columns + MADPO_ROW_UNITS];
-    }
     return units > 0.0 ? loss / units : NAN;
 }
 

@@ -4,7 +4,8 @@
  *                                    adapter_config.json and adapter_model.safetensors
  *   optimiser.safetensors            moments m, v
  *   best.safetensors                 best weights so far (early stopping only, once there are any)
- *   state.json                       counters, losses with 17 digits, rows not yet reported
+ *   state.json                       counters, losses with 17 digits, rows not yet reported, and
+ *                                    what the task remembers
  */
 #include <math.h>
 #include <stdio.h>
@@ -176,11 +177,13 @@ static madpo_status load_best(madpo_loop *loop, const char *dir, madpo_error *er
 
 static madpo_status save_state(madpo_loop *loop, const char *dir, madpo_error *err)
 {
+    const madpo_loop_task *task = loop->set->task;
     json_t *state = state_to_json(loop);
     char *path = NULL;
     madpo_status st = madpo_path_join(&path, dir, "state.json", err);
 
-    if (st == MADPO_OK && !state)
+    if (st == MADPO_OK &&
+        (!state || (task->save && json_object_set_new(state, "task", task->save(task->user)))))
         st = madpo_error_set(err, MADPO_ERR_NOMEM, "checkpoint: out of host memory");
     if (st == MADPO_OK)
         st = madpo_json_save(state, path, err);
@@ -191,6 +194,7 @@ static madpo_status save_state(madpo_loop *loop, const char *dir, madpo_error *e
 
 static madpo_status load_state(madpo_loop *loop, const char *dir, madpo_error *err)
 {
+    const madpo_loop_task *task = loop->set->task;
     json_t *state = NULL;
     char *path = NULL;
     madpo_status st = madpo_path_join(&path, dir, "state.json", err);
@@ -201,6 +205,8 @@ static madpo_status load_state(madpo_loop *loop, const char *dir, madpo_error *e
         st = counters_from_json(&loop->state, state, path, err);
     if (st == MADPO_OK)
         st = rows_from_json(loop, state, path, err);
+    if (st == MADPO_OK && task->load)
+        st = task->load(task->user, json_object_get(state, "task"), path, err);
     json_decref(state);
     free(path);
     return st;

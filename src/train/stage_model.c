@@ -51,6 +51,11 @@ static bool trains_adapters(const madpo_stage_context *ctx)
     return ctx->options->lora.rank > 0;
 }
 
+bool madpo_stage_drops_out(const madpo_stage_context *ctx)
+{
+    return trains_adapters(ctx) && ctx->options->lora.dropout > 0.0;
+}
+
 /* The result of a stage: a whole model, or an adapter on the base. */
 static madpo_status parts_result(madpo__stage_parts *p, const char *name, madpo_error *err)
 {
