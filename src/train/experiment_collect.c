@@ -132,8 +132,10 @@ static madpo_status collect_cells(madpo_exp_results *r, const madpo_experiment *
         if (strcmp(status, "done") == 0) {
             st = collect_cell(r, e, i, err);
         } else if (strcmp(status, "failed") == 0) {
-            r->failure[r->n_failures++] =
-                (madpo_exp_failure){.cell = e->plan.cell[i].name, .reason = reason};
+            const madpo__exp_cell *cell = &e->plan.cell[i];
+
+            r->failed[madpo_exp_cell_index(r, (size_t)cell->tier, cell->method, cell->seed)] = true;
+            r->failure[r->n_failures++] = (madpo_exp_failure){.cell = cell->name, .reason = reason};
             reason = NULL;
         }
         free(reason);
@@ -199,10 +201,11 @@ madpo_status madpo__exp_collect(madpo_exp_results *r, const madpo_experiment *e,
                              .n_columns = p->n_methods};
     r->column = calloc(p->n_methods, sizeof *r->column);
     r->done = calloc(p->n_tiers * p->n_methods * p->n_seeds, sizeof *r->done);
+    r->failed = calloc(p->n_tiers * p->n_methods * p->n_seeds, sizeof *r->failed);
     r->has_reference = calloc(p->n_seeds, sizeof *r->has_reference);
     r->reward = calloc(p->n_tiers, sizeof *r->reward);
     r->failure = calloc(p->n_cells + 1, sizeof *r->failure);
-    if (!r->column || !r->done || !r->has_reference || !r->reward || !r->failure)
+    if (!r->column || !r->done || !r->failed || !r->has_reference || !r->reward || !r->failure)
         return madpo_error_set(err, MADPO_ERR_NOMEM, "results: out of host memory");
     for (size_t i = 0; i < p->n_methods; i++)
         r->column[i] = (madpo_exp_column){

@@ -1,6 +1,7 @@
 /* Figures of an experiment: data and gnuplot scripts under DIR/figures, drawn where gnuplot is
  * installed. Each script can be run again by hand in its folder. */
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <spawn.h>
 #include <stdlib.h>
@@ -42,6 +43,18 @@ static void point(madpo_strbuf *b, madpo_summary s)
 
 /* ---- bars by tier and method ---- */
 
+/* gnuplot draws no histogram of a method without a single result. */
+static bool is_bar(const madpo_exp_results *r, size_t column)
+{
+    if (!(r->column[column].roles & MADPO_ROLE_METHOD))
+        return false;
+    for (size_t t = 0; t < r->n_tiers; t++)
+        for (size_t s = 0; s < r->n_seeds; s++)
+            if (r->done[madpo_exp_cell_index(r, t, column, s)])
+                return true;
+    return false;
+}
+
 static void bar_data(madpo_strbuf *b, const madpo_exp_results *r, double *mean)
 {
     size_t n;
@@ -50,7 +63,7 @@ static void bar_data(madpo_strbuf *b, const madpo_exp_results *r, double *mean)
     for (size_t t = 0; t < r->n_tiers; t++) {
         madpo_strbuf_append(b, r->tier[t]);
         for (size_t c = 0; c < r->n_columns; c++)
-            if (r->column[c].roles & MADPO_ROLE_METHOD)
+            if (is_bar(r, c))
                 point(b, madpo_exp_summary(r, t, c, mean, &n));
         madpo_strbuf_append_char(b, '\n');
     }
@@ -81,10 +94,10 @@ static void bar_script(madpo_strbuf *b, const madpo_exp_results *r, double refer
                            "set grid ytics\n"
                            "set key outside right\n"
                            "set xlabel 'quality of the data'\n"
-                           "set ylabel 'mean true reward'\n"
-                           "picture = \"plot ");
+                           "set ylabel 'mean true reward'\n");
+    madpo_strbuf_printf(b, "set xrange [-0.6:%zu.6]\npicture = \"plot ", r->n_tiers - 1);
     for (size_t c = 0; c < r->n_columns; c++) {
-        if (!(r->column[c].roles & MADPO_ROLE_METHOD))
+        if (!is_bar(r, c))
             continue;
         madpo_strbuf_printf(b, "%s'rewards.dat' using %zu:%zu:%zu:xtic(1) title '%s' noenhanced",
                             k ? ", " : "", 3 * k + 2, 3 * k + 3, 3 * k + 4, r->column[c].spec);
@@ -143,36 +156,45 @@ static bool has_role(const madpo_exp_results *r, unsigned role)
 
 /* ---- gnuplot ---- */
 
-/* -1: not installed; else its exit status. */
-static int run_gnuplot(const char *dir, const char *script)
+/* Run a script in its folder; what gnuplot says goes to gnuplot.log there. -1: not installed; else
+ * its exit status. */
+static int spawn_gnuplot(char *change_folder, char *script, const char *log)
+{
+    char name[] = "gnuplot", run_first[] = "-e";
+    char *args[] = {name, run_first, change_folder, script, NULL};
+    posix_spawn_file_actions_t actions;
+    pid_t child = 0;
+    int status = -1, failed = posix_spawn_file_actions_init(&actions);
+
+    if (failed)
+        return 1;
+    failed =
+        posix_spawn_file_actions_addopen(&actions, 2, log, O_WRONLY | O_CREAT | O_APPEND, 0666) ||
+        posix_spawn_file_actions_adddup2(&actions, 2, 1);
+    failed = failed || posix_spawnp(&child, name, &actions, NULL, args, environ) != 0;
+    posix_spawn_file_actions_destroy(&actions);
+    if (failed)
+        return -1;
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+        ;
+    status = WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+    return status == 127 ? -1 : status; /* where spawning and executing are two steps */
+}
+
+static int run_gnuplot(const char *dir, char *script)
 {
     madpo_strbuf change = {0};
-    char *path = NULL;
-    pid_t child = 0;
-    int status = -1, failed;
+    char *log = NULL;
+    int status = 1;
 
     madpo_strbuf_append(&change, "cd '");
     for (const char *c = dir; *c; c++)
         madpo_strbuf_append(&change, *c == '\'' ? "''" : (char[]){*c, 0});
     madpo_strbuf_append_char(&change, '\'');
-    if (change.failed || madpo_path_join(&path, "", script, NULL) != MADPO_OK) {
-        madpo_strbuf_dispose(&change);
-        return 1;
-    }
-    {
-        char *args[] = {(char[]){"gnuplot"}, (char[]){"-e"}, change.s, path, NULL};
-
-        failed = posix_spawnp(&child, args[0], NULL, NULL, args, environ);
-    }
-    if (!failed) {
-        while (waitpid(child, &status, 0) < 0 && errno == EINTR)
-            ;
-        status = WIFEXITED(status) ? WEXITSTATUS(status) : 1;
-        if (status == 127) /* where spawning and executing are two steps */
-            status = -1;
-    }
+    if (!change.failed && madpo_path_join(&log, dir, "gnuplot.log", NULL) == MADPO_OK)
+        status = spawn_gnuplot(change.s, script, log);
     madpo_strbuf_dispose(&change);
-    free(path);
+    free(log);
     return status;
 }
 
@@ -191,7 +213,9 @@ static madpo_status draw(const madpo_experiment *e, const char *const *names, si
         status = st == MADPO_OK ? run_gnuplot(dir, script.s) : 0;
         madpo_strbuf_dispose(&script);
         if (status > 0)
-            madpo__exp_message(e, "experiment: gnuplot could not draw %s/%s.gp", dir, names[i]);
+            madpo__exp_message(e,
+                               "experiment: gnuplot could not draw %s/%s.gp; see gnuplot.log there",
+                               dir, names[i]);
         if (status < 0) {
             madpo__exp_message(e,
                                "experiment: figures are not drawn: gnuplot is not installed; "
@@ -213,18 +237,21 @@ madpo_status madpo__exp_figures(const madpo_experiment *e, const madpo_exp_resul
     } sweeps[] = {
         {MADPO_ROLE_SWEEP_C, "sweep-c", "sweep-c.dat", "sweep-c.gp", "c_{max} = 1/c_{min}"},
         {MADPO_ROLE_SWEEP_TAU, "sweep-tau", "sweep-tau.dat", "sweep-tau.gp", "tau"}};
-    const char *names[3] = {"rewards"};
+    const char *names[3] = {"rewards"}; /* the sweeps come behind it, or from the first place on */
     double *mean = malloc((r->n_seeds + 1) * sizeof *mean);
     char *dir = NULL;
     madpo_strbuf b = {0};
     size_t n = 0, n_reference;
+    bool bars = false;
     madpo_status st = mean ? madpo__exp_path(&dir, e, err, "figures")
                            : madpo_error_set(err, MADPO_ERR_NOMEM, "figures: out of host memory");
 
     if (st == MADPO_OK)
         st = madpo_dir_make(dir, err);
     free(dir);
-    if (st == MADPO_OK && has_role(r, MADPO_ROLE_METHOD)) {
+    for (size_t c = 0; c < r->n_columns; c++)
+        bars = bars || is_bar(r, c);
+    if (st == MADPO_OK && bars) {
         bar_data(&b, r, mean);
         st = write_file(e, "rewards.dat", &b, err);
         if (st == MADPO_OK) {

@@ -153,11 +153,12 @@ static madpo_status add_method(madpo__exp_plan *plan, const char *spec, unsigned
     *m = (madpo__exp_method){.spec = strdup(spec), .roles = role, .value = value};
     if (!m->spec)
         return no_memory(err);
-    if (strchr(spec, '/') || strchr(spec, '"'))
-        return madpo_error_set(err, MADPO_ERR_CONFIG,
-                               "experiment: a method names a folder, so \"/\" and quotes cannot be "
-                               "in it: %s",
-                               spec);
+    if (strpbrk(spec, "/\"'|"))
+        return madpo_error_set(
+            err, MADPO_ERR_CONFIG,
+            "experiment: a method names a folder, so /, | and quotes cannot be in "
+            "it: %s",
+            spec);
     st = method_parse(m, err);
     return st == MADPO_OK ? method_check(m, config, err) : st;
 }

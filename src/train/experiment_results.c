@@ -17,6 +17,7 @@ void madpo_exp_results_dispose(madpo_exp_results *r)
         free(r->failure[i].reason);
     free(r->column);
     free(r->done);
+    free(r->failed);
     free(r->score);
     free(r->has_reference);
     free(r->reference);
@@ -355,7 +356,7 @@ void madpo_exp_csv(madpo_strbuf *b, const madpo_exp_results *r)
                 if (r->done[cell])
                     csv_scores(b, cell_scores(r, cell), r->n_prompts);
                 else
-                    madpo_strbuf_append(b, "missing,0,,,,\n");
+                    madpo_strbuf_printf(b, "%s,0,,,,\n", r->failed[cell] ? "failed" : "missing");
             }
 }
 

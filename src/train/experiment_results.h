@@ -32,7 +32,7 @@ typedef struct madpo_exp_results {
     const char *const *seed;  /* [n_seeds] */
     madpo_exp_column *column; /* [n_columns] owned */
     size_t n_tiers, n_seeds, n_columns, n_prompts;
-    bool *done;                 /* [n_tiers, n_columns, n_seeds] owned */
+    bool *done, *failed;        /* [n_tiers, n_columns, n_seeds] owned */
     double *score;              /* [n_tiers, n_columns, n_seeds, n_prompts] owned */
     bool *has_reference;        /* [n_seeds] owned */
     double *reference;          /* [n_seeds, n_prompts] owned: scores of the reference */
