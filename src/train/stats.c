@@ -64,23 +64,33 @@ static double beta_fraction(double a, double b, double x)
     return h;
 }
 
-/* Regularised incomplete beta function I_x(a, b). */
-static double beta_regularised(double a, double b, double x)
+/* log(gamma(a + 1/2) / gamma(a)); for large a by its series, where the difference of the two logs
+ * would have no digits left. */
+static double log_gamma_step(double a)
 {
-    double front;
+    if (a < 100.0)
+        return lgamma(a + 0.5) - lgamma(a);
+    return 0.5 * log(a) - 1.0 / (8.0 * a) + 1.0 / (192.0 * a * a * a) - 1.0 / (640.0 * pow(a, 5.0));
+}
 
-    if (x <= 0.0 || x >= 1.0)
+/* Regularised incomplete beta function I_x(a, 1/2) at x = 1 - y. */
+static double beta_half(double a, double y)
+{
+    static const double b = 0.5, log_gamma_half = 0.57236494292470008707; /* log(pi) / 2 */
+    double front, x = 1.0 - y;
+
+    if (x <= 0.0 || y <= 0.0)
         return x <= 0.0 ? 0.0 : 1.0;
-    front = exp(lgamma(a + b) - lgamma(a) - lgamma(b) + a * log(x) + b * log1p(-x));
+    front = exp(log_gamma_step(a) - log_gamma_half + a * log1p(-y) + b * log(y));
     if (x < (a + 1.0) / (a + b + 2.0))
         return front * beta_fraction(a, b, x) / a;
-    return 1.0 - front * beta_fraction(b, a, 1.0 - x) / b;
+    return 1.0 - front * beta_fraction(b, a, y) / b;
 }
 
 /* P(|T| > |t|), exact in its smallest values, too. */
 static double t_two_sided(double t, double df)
 {
-    return isnan(t) ? NAN : beta_regularised(0.5 * df, 0.5, df / (df + t * t));
+    return isnan(t) ? NAN : beta_half(0.5 * df, isinf(t) ? 1.0 : t * t / (df + t * t));
 }
 
 double madpo_t_cdf(double t, double df)
