@@ -208,8 +208,10 @@ madpo_status madpo__exp_collect(madpo_exp_results *r, const madpo_experiment *e,
     if (!r->column || !r->done || !r->failed || !r->has_reference || !r->reward || !r->failure)
         return madpo_error_set(err, MADPO_ERR_NOMEM, "results: out of host memory");
     for (size_t i = 0; i < p->n_methods; i++)
-        r->column[i] = (madpo_exp_column){
-            .spec = p->method[i].spec, .roles = p->method[i].roles, .value = p->method[i].value};
+        r->column[i] = (madpo_exp_column){.spec = p->method[i].spec,
+                                          .roles = p->method[i].roles,
+                                          .c = p->method[i].c,
+                                          .tau = p->method[i].tau};
     st = collect_cells(r, e, err);
     return st == MADPO_OK ? collect_rewards(r, e, err) : st;
 }

@@ -120,7 +120,8 @@ static void sweep_data(madpo_strbuf *b, const madpo_exp_results *r, unsigned rol
     for (size_t c = 0; c < r->n_columns; c++) {
         if (!(r->column[c].roles & role))
             continue;
-        madpo_strbuf_printf(b, "%.9g", r->column[c].value);
+        madpo_strbuf_printf(b, "%.9g",
+                            role == MADPO_ROLE_SWEEP_C ? r->column[c].c : r->column[c].tau);
         for (size_t t = 0; t < r->n_tiers; t++)
             point(b, madpo_exp_summary(r, t, c, mean, &n));
         madpo_strbuf_append_char(b, '\n');

@@ -11,7 +11,7 @@ typedef struct madpo__exp_method {
     char **set; /* [n_set] "key=value", owned: the objective first */
     size_t n_set;
     unsigned roles; /* of experiment_results.h */
-    double value;   /* of a sweep */
+    double c, tau;  /* of the sweeps it is in */
 } madpo__exp_method;
 
 typedef struct madpo__exp_cell {

@@ -129,6 +129,14 @@ static madpo_status method_check(const madpo__exp_method *m, const madpo_config 
                : madpo_error_set(err, st, "experiment: method \"%s\": %s", m->spec, why.message);
 }
 
+static void method_value(madpo__exp_method *m, unsigned role, double value)
+{
+    if (role == MADPO_ROLE_SWEEP_C)
+        m->c = value;
+    else if (role == MADPO_ROLE_SWEEP_TAU)
+        m->tau = value;
+}
+
 static madpo_status add_method(madpo__exp_plan *plan, const char *spec, unsigned role, double value,
                                const madpo_config *config, madpo_error *err)
 {
@@ -142,7 +150,7 @@ static madpo_status add_method(madpo__exp_plan *plan, const char *spec, unsigned
             return madpo_error_set(err, MADPO_ERR_CONFIG, "experiment: \"%s\" is there twice",
                                    spec);
         plan->method[i].roles |= role;
-        plan->method[i].value = value;
+        method_value(&plan->method[i], role, value);
         return MADPO_OK;
     }
     grown = realloc(plan->method, (plan->n_methods + 1) * sizeof *grown);
@@ -150,7 +158,8 @@ static madpo_status add_method(madpo__exp_plan *plan, const char *spec, unsigned
         return no_memory(err);
     plan->method = grown;
     m = &plan->method[plan->n_methods++];
-    *m = (madpo__exp_method){.spec = strdup(spec), .roles = role, .value = value};
+    *m = (madpo__exp_method){.spec = strdup(spec), .roles = role};
+    method_value(m, role, value);
     if (!m->spec)
         return no_memory(err);
     if (strpbrk(spec, "/\"'|"))
@@ -161,6 +170,14 @@ static madpo_status add_method(madpo__exp_plan *plan, const char *spec, unsigned
             spec);
     st = method_parse(m, err);
     return st == MADPO_OK ? method_check(m, config, err) : st;
+}
+
+/* Is it what the method "madpo" does as configured? */
+static bool is_plain(const madpo_options *o, unsigned role, double value)
+{
+    if (role == MADPO_ROLE_SWEEP_TAU)
+        return value == o->policy.tau;
+    return value == o->policy.c_max && value > 1.0 && madpo_options_c_min(o) == 1.0 / value;
 }
 
 /* One word of experiment.sweep_c or .sweep_tau as a method. */
@@ -175,6 +192,8 @@ static madpo_status add_sweep(madpo__exp_plan *plan, const char *key, const char
         return madpo_error_set(err, MADPO_ERR_CONFIG,
                                "experiment.sweep_%s: \"%s\" is no positive number", key, word);
     snprintf(spec, sizeof spec, "madpo@%s=%s", key, word);
+    if (is_plain(madpo_config_options(config), role, value))
+        spec[strlen("madpo")] = 0;
     return add_method(plan, spec, role, value, config, err);
 }
 

@@ -137,7 +137,12 @@ static void mean_table(madpo_strbuf *b, const madpo_exp_results *r, unsigned rol
     for (size_t c = 0; c < r->n_columns; c++) {
         if (!(r->column[c].roles & roles))
             continue;
-        madpo_strbuf_printf(b, "| %s |", r->column[c].spec);
+        madpo_strbuf_printf(b, "| %s", r->column[c].spec);
+        if (roles == MADPO_ROLE_SWEEP_C)
+            madpo_strbuf_printf(b, " (c = %g)", r->column[c].c);
+        else if (roles == MADPO_ROLE_SWEEP_TAU)
+            madpo_strbuf_printf(b, " (tau = %g)", r->column[c].tau);
+        madpo_strbuf_append(b, " |");
         for (size_t t = 0; t < r->n_tiers; t++) {
             madpo_summary s = madpo_exp_summary(r, t, c, mean, &n);
 

@@ -17,7 +17,7 @@ enum {
 typedef struct madpo_exp_column { /* a method */
     const char *spec;
     unsigned roles;
-    double value; /* c or tau, where it is of a sweep */
+    double c, tau; /* where it is of these sweeps */
 } madpo_exp_column;
 
 typedef struct madpo_exp_failure {

@@ -116,9 +116,14 @@ static madpo_config *config_of(const char *const *set, size_t n)
 
 static void test_plan(void **state)
 {
-    static const char *const set[] = {
-        "experiment.tiers=low, high", "experiment.methods=madpo, dpo@beta=0.05@sft.lr=1e-4",
-        "experiment.seeds=3,1", "experiment.sweep_c=2", "experiment.ablation=true"};
+    static const char *const set[] = {"experiment.tiers=low, high",
+                                      "experiment.methods=madpo, dpo@beta=0.05@sft.lr=1e-4",
+                                      "experiment.seeds=3,1",
+                                      "experiment.sweep_c=2",
+                                      "policy.c_max=4",
+                                      "policy.tau=7",
+                                      "experiment.sweep_tau=7",
+                                      "experiment.ablation=true"};
     static const char *const cells[] = {"low-madpo-s3",     "low-dpo@beta=0.05@sft.lr=1e-4-s3",
                                         "high-madpo-s3",    "high-dpo@beta=0.05@sft.lr=1e-4-s3",
                                         "low-madpo-s1",     "low-dpo@beta=0.05@sft.lr=1e-4-s1",
@@ -133,13 +138,15 @@ static void test_plan(void **state)
     assert_int_equal(plan.n_cells, 20);
     for (size_t i = 0; i < LEN(cells); i++)
         assert_string_equal(plan.cell[i].name, cells[i]);
-    assert_int_equal(plan.method[0].roles, MADPO_ROLE_METHOD | MADPO_ROLE_ABLATION);
+    assert_int_equal(plan.method[0].roles,
+                     MADPO_ROLE_METHOD | MADPO_ROLE_ABLATION | MADPO_ROLE_SWEEP_TAU);
     assert_string_equal(plan.method[1].set[0], "policy.objective=dpo");
     assert_string_equal(plan.method[1].set[1], "policy.beta=0.05");
     assert_string_equal(plan.method[1].set[2], "sft.lr=1e-4");
     assert_string_equal(plan.method[2].set[1], "policy.c_max=2");
     assert_string_equal(plan.method[2].set[2], "policy.c_min=0.5");
-    near(plan.method[2].value, 2.0, 0.0);
+    near(plan.method[2].c, 2.0, 0.0);
+    near(plan.method[0].tau, 7.0, 0.0); /* the configuration's own, so no method of its own */
     madpo__exp_plan_dispose(&plan);
     madpo_config_free(config);
 }
@@ -192,10 +199,10 @@ static void make_results(made *m)
     static char reason[] = "the device is gone";
     static const char *const tiers[] = {"high", "low"}, *const seeds[] = {"5", "6"};
 
-    *m =
-        (made){.column = {{"madpo", MADPO_ROLE_METHOD, 0}, {"dpo@beta=0.05", MADPO_ROLE_METHOD, 0}},
-               .has_reference = {true, true},
-               .reference = {0.0, 0.5, 1.0, 0.0, 0.5, 1.0}};
+    *m = (made){
+        .column = {{"madpo", MADPO_ROLE_METHOD, 0, 0}, {"dpo@beta=0.05", MADPO_ROLE_METHOD, 0, 0}},
+        .has_reference = {true, true},
+        .reference = {0.0, 0.5, 1.0, 0.0, 0.5, 1.0}};
     for (size_t cell = 0; cell < LEN(m->done); cell++) {
         size_t method = cell / SEEDS % METHODS, seed = cell % SEEDS;
 
