@@ -1,6 +1,6 @@
 #ifndef MADPO_TRAIN_LIST_H
 #define MADPO_TRAIN_LIST_H
-/* Comma-separated settings. Inside src/train only. */
+/* Comma-separated settings and options. */
 #include "madpo/error.h"
 
 /* Next word of a list (owned by the caller, free()), without spaces around it; NULL at the end.

@@ -34,6 +34,26 @@ madpo_summary madpo_summarize(const double *x, size_t n)
     return s;
 }
 
+madpo_summary madpo_ratio(const double *a, const double *b, size_t n)
+{
+    double mean_b = madpo_mean(b, n), squares = 0.0, half;
+    madpo_summary s = {
+        .n = n, .mean = madpo_mean(a, n) / mean_b, .sd = NAN, .low = NAN, .high = NAN};
+
+    if (n < 2 || mean_b == 0.0)
+        return s;
+    for (size_t i = 0; i < n; i++) {
+        double e = (a[i] - s.mean * b[i]) / mean_b;
+
+        squares += e * e;
+    }
+    s.sd = sqrt(squares / (double)(n - 1));
+    half = z95 * s.sd / sqrt((double)n);
+    s.low = s.mean - half;
+    s.high = s.mean + half;
+    return s;
+}
+
 /* ---- Student's t ---- */
 
 /* Continued fraction of the incomplete beta function, by Lentz's method; converges quickly for

@@ -29,6 +29,10 @@ typedef struct madpo_paired {
 } madpo_paired;
 madpo_paired madpo_paired_test(const double *d, size_t n, uint64_t seed);
 
+/* sum a / sum b of n pairs of numbers, with the normal 95 % interval of a ratio of means (by its
+ * linearisation). sd is that of the linearised terms. */
+madpo_summary madpo_ratio(const double *a, const double *b, size_t n);
+
 /* k hits in n: the share and its 95 % Wilson score interval (Wilson 1927), which stays inside
  * [0,1]. */
 typedef struct madpo_share {
