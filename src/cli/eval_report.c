@@ -20,7 +20,7 @@ static void cell(madpo_strbuf *b, double mean, double low, double high, int digi
 
 static void line(madpo_strbuf *b, const char *what, madpo_summary s, int digits)
 {
-    madpo_strbuf_printf(b, "  %-34s ", what);
+    madpo_strbuf_printf(b, "  %-37s ", what);
     cell(b, s.mean, s.low, s.high, digits);
     madpo_strbuf_append_char(b, '\n');
 }
@@ -29,14 +29,14 @@ static void share_line(madpo_strbuf *b, const char *what, madpo_share s)
 {
     if (s.n == 0)
         return;
-    madpo_strbuf_printf(b, "  %-34s ", what);
+    madpo_strbuf_printf(b, "  %-37s ", what);
     cell(b, s.share, s.low, s.high, 3);
     madpo_strbuf_printf(b, " of %zu\n", s.n);
 }
 
 static void side(madpo_strbuf *b, const char *who, const madpo_eval_side *s)
 {
-    madpo_strbuf_printf(b, "  %-34s ", who);
+    madpo_strbuf_printf(b, "  %-37s ", who);
     if (s->score.n > 0) {
         madpo_strbuf_append(b, "true reward ");
         cell(b, s->score.mean, s->score.low, s->score.high, 3);
@@ -58,7 +58,7 @@ static void row_lines(madpo_strbuf *b, const madpo_eval_row *r)
     if (r->reference.tokens.n > 0)
         side(b, "reference", &r->reference);
     if (r->difference.n > 0) {
-        madpo_strbuf_printf(b, "  %-34s ", "true reward, policy - reference");
+        madpo_strbuf_printf(b, "  %-37s ", "true reward, policy - reference");
         cell(b, r->difference.mean, r->difference.low, r->difference.high, 3);
         madpo_strbuf_printf(b, ", p %.4f (t), %.4f (sign flips)\n", r->difference.p,
                             r->difference.p_flip);

@@ -100,6 +100,19 @@ static void test_random_flips(void **state)
     near(test.p_flip, 1.0, 0.0);
 }
 
+/* 10 / 4; linearised terms (a - 2.5 b) / 2 are -0.25 and 0.25: half width 1.96 * 0.25 * sqrt(2) /
+ * sqrt(2). */
+static void test_ratio(void **state)
+{
+    static const double a[] = {2.0, 8.0}, b[] = {1.0, 3.0};
+    madpo_summary s = madpo_ratio(a, b, 2);
+
+    (void)state;
+    near(s.mean, 2.5, 1e-15);
+    near(s.high, 2.5 + 1.96 * 0.25, 1e-14);
+    near(s.low, 2.5 - 1.96 * 0.25, 1e-14);
+}
+
 /* ---- cells ---- */
 
 static madpo_config *config_of(const char *const *set, size_t n)
@@ -297,11 +310,11 @@ static void test_json(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_t_cdf),    cmocka_unit_test(test_t_quantile),
-        cmocka_unit_test(test_paired),   cmocka_unit_test(test_random_flips),
-        cmocka_unit_test(test_plan),     cmocka_unit_test(test_plan_refused),
-        cmocka_unit_test(test_markdown), cmocka_unit_test(test_csv),
-        cmocka_unit_test(test_json)};
+        cmocka_unit_test(test_t_cdf),        cmocka_unit_test(test_t_quantile),
+        cmocka_unit_test(test_paired),       cmocka_unit_test(test_random_flips),
+        cmocka_unit_test(test_ratio),        cmocka_unit_test(test_plan),
+        cmocka_unit_test(test_plan_refused), cmocka_unit_test(test_markdown),
+        cmocka_unit_test(test_csv),          cmocka_unit_test(test_json)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
