@@ -10,8 +10,8 @@ expect 0 "$MADPO" config default.cfg
 same_file out default.cfg
 for file in "$MADPO_TEST_SOURCE_DIR"/configs/*.cfg "$tiny"; do
     case $file in
-    */imdb.cfg) expect 0 "$MADPO" config "$file" --set data.reviews=x.csv ;;
-    */gemma-imdb.cfg) expect 0 "$MADPO" config "$file" --set model.path=x --set data.reviews=x.csv ;;
+    */imdb.cfg | */paper-small.cfg) expect 0 "$MADPO" config "$file" --set data.reviews=x.csv ;;
+    */gemma-imdb.cfg | */paper.cfg) expect 0 "$MADPO" config "$file" --set model.path=x --set data.reviews=x.csv ;;
     */hh.cfg) expect 0 "$MADPO" config "$file" --set model.path=x --set data.pairs=x.jsonl ;;
     *) expect 0 "$MADPO" config "$file" ;;
     esac
