@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/strbuf.h"
 #include "device/profile.h"
+#include "train/needs.h"
 #include "train/policy_options.h"
 #include "train/source.h"
 #include "train/stage_model.h"
@@ -295,6 +296,8 @@ static madpo_status trainer_run_stages(madpo_trainer *t, madpo_error *err)
                                      err);
     if (st == MADPO_OK)
         trainer_tell_model(&ctx);
+    if (st == MADPO_OK)
+        st = madpo_stage_needs(&ctx, err);
     if (st == MADPO_OK)
         st = madpo_stage_forecast(&ctx, err);
     for (size_t i = 0; i < madpo_n_stages && st == MADPO_OK; i++)
