@@ -6,7 +6,8 @@
  *
  *   models/reward                 the only one
  *   models/reward-seed-2          the second of an ensemble, the first being models/reward
- *   models/reward-fold-1 …        those of the folds, and of their ensembles reward-fold-1-seed-2 …
+ *   models/reward-fold-1 …        those of the folds
+ *   models/reward-fold-1-seed-2 … the others of their ensembles
  *
  * Inside src/train only. */
 #include "train/pairset.h"
