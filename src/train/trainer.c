@@ -401,8 +401,8 @@ madpo_status madpo_trainer_export(const madpo_trainer *trainer, const char *mode
     if (st == MADPO_OK && !madpo_dir_exists(from.s))
         st = madpo_error_set(
             err, MADPO_ERR_USAGE,
-            "there is no finished model '%s' in %s: models are sft, reward and policy, "
-            "each there once its stage is done",
+            "there is no finished model '%s' in %s: models are sft, reward (or "
+            "reward-fold-1 … with reward.folds) and policy, each there once its stage is done",
             model, trainer->dir);
     if (st == MADPO_OK)
         st = madpo_dir_make(dir, err);
