@@ -305,8 +305,6 @@ static madpo_status run_tier(const madpo_experiment *e, size_t tier, size_t seed
         madpo__exp_message(e, "experiment: reward model of tier %s", e->plan.tier[tier]);
     if (st == MADPO_OK)
         st = run_part(e, dir, config, err);
-    if (st == MADPO_OK)
-        st = madpo__exp_join_margins(e, tier, seed, err);
     free(dir);
     return st == MADPO_OK || st == MADPO_ERR_STOPPED
                ? st

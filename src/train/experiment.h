@@ -7,7 +7,6 @@
  *   DIR/config.cfg                          what all parts have in common
  *   DIR/shared/sft                          stages sft, generate and tiers
  *   DIR/tiers/<tier>                        stages reward and margins
- *     pairs-with-margins.jsonl              what the cells train on
  *   DIR/cells/<tier>-<method>-s<seed>       stages margins, policy and evaluate
  *     cell.json                             {"v":1,"status":"done"} or "failed" and its reason
  *   DIR/results.md, .csv, .json, figures/   written when the last cell is over

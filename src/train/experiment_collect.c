@@ -147,7 +147,8 @@ static madpo_status collect_cells(madpo_exp_results *r, const madpo_experiment *
 
 /* ---- reward models ---- */
 
-/* What the run's last evaluation of its reward model said, less what depends on the clock. */
+/* What the run's last evaluation of a reward model said, less what depends on the clock; of several
+ * models that is the last one. */
 static json_t *reward_event(const char *dir)
 {
     madpo_run_reader *reader = NULL;
@@ -157,9 +158,10 @@ static json_t *reward_event(const char *dir)
         return NULL;
     while (madpo_run_reader_next(reader, &event, NULL) == MADPO_OK && event) {
         const char *ev = json_string_value(json_object_get(event, "ev"));
-        const char *who = json_string_value(json_object_get(event, "who"));
+        const char *stage = json_string_value(json_object_get(event, "stage"));
 
-        if (ev && who && strcmp(ev, "eval") == 0 && strcmp(who, "reward") == 0) {
+        if (ev && stage && strcmp(ev, "eval") == 0 && strcmp(stage, "reward") == 0 &&
+            json_is_object(json_object_get(event, "true_order"))) {
             json_decref(last);
             last = json_incref(event);
         }

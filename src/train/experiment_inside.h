@@ -59,9 +59,6 @@ madpo_status madpo__exp_tier_config(madpo_config **out, const madpo_experiment *
                                     size_t seed, madpo_error *err) MADPO_MUST_CHECK;
 madpo_status madpo__exp_cell_config(madpo_config **out, const madpo_experiment *e,
                                     const madpo__exp_cell *cell, madpo_error *err) MADPO_MUST_CHECK;
-/* Write DIR/tiers/<tier>/pairs-with-margins.jsonl, unless it is there. */
-madpo_status madpo__exp_join_margins(const madpo_experiment *e, size_t tier, size_t seed,
-                                     madpo_error *err) MADPO_MUST_CHECK;
 
 /* ---- results (experiment_collect.c, experiment_figures.c) ---- */
 

@@ -1,12 +1,10 @@
-/* The configurations of an experiment's runs, and what goes from one to the next. */
+/* The configurations of an experiment's runs, and so what goes from one to the next. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
-#include "base/file.h"
-#include "base/json.h"
 #include "train/experiment_inside.h"
 
 /* ---- settings ---- */
@@ -32,17 +30,22 @@ static void set(settings *s, const char *assignment)
 }
 
 /* "key=dir/name" */
-static void set_path(settings *s, const madpo_experiment *e, const char *key, const char *name)
+static void set_in(settings *s, const char *key, const char *dir, const char *name)
 {
     madpo_strbuf b = {0};
 
     if (s->st != MADPO_OK)
         return;
-    madpo_strbuf_printf(&b, "%s=%s/%s", key, e->dir, name);
+    madpo_strbuf_printf(&b, "%s=%s/%s", key, dir, name);
     s->st = madpo_strbuf_check(&b, s->err);
     if (s->st == MADPO_OK)
         set(s, b.s);
     madpo_strbuf_dispose(&b);
+}
+
+static void set_path(settings *s, const madpo_experiment *e, const char *key, const char *name)
+{
+    set_in(s, key, e->dir, name);
 }
 
 static void set_text(settings *s, const char *key, const char *value)
@@ -95,6 +98,7 @@ static void set_base(settings *s, const madpo_experiment *e)
     set(s, "data.source=pairs");
     set(s, "data.reviews=");
     set(s, "data.fields=");
+    set(s, "data.margins=");
     set(s, "data.limit=0");
     set(s, "data.add_eos=false"); /* samples may have been cut by generate.max_new */
     set(s, "data.truncation=error");
@@ -148,15 +152,9 @@ madpo_status madpo__exp_cell_config(madpo_config **out, const madpo_experiment *
     set_base(&s, e);
     if (s.st == MADPO_OK)
         s.st = madpo__exp_tier_dir(&dir, e, (size_t)cell->tier, cell->seed, err);
-    if (s.st == MADPO_OK) {
-        madpo_strbuf b = {0};
-
-        madpo_strbuf_printf(&b, "data.pairs=%s/pairs-with-margins.jsonl", dir);
-        s.st = madpo_strbuf_check(&b, err);
-        if (s.st == MADPO_OK)
-            set(&s, b.s);
-        madpo_strbuf_dispose(&b);
-    }
+    set_in(&s, "data.pairs", dir, "pairs.jsonl");
+    set_in(&s, "data.margins", dir, "margins.jsonl");
+    set(&s, "reward.calibrate=false"); /* the margins are what the tier made of them */
     set(&s, "run.stages=margins,policy,evaluate");
     set_text(&s, "run.seed", e->plan.seed[cell->seed]);
     set_path(&s, e, "evaluate.from", "shared/sft/tiers/prompts.jsonl");
@@ -165,99 +163,4 @@ madpo_status madpo__exp_cell_config(madpo_config **out, const madpo_experiment *
         set(&s, m->set[i]);
     free(dir);
     return settings_end(&s, out);
-}
-
-/* ---- margins of a tier into its pairs ---- */
-
-static madpo_status parse_line(json_t **out, const char **text, const char *end, const char *name,
-                               int line, madpo_error *err)
-{
-    const char *stop = memchr(*text, '\n', (size_t)(end - *text));
-    size_t n = stop ? (size_t)(stop - *text) : (size_t)(end - *text);
-    madpo_status st = madpo_json_parse(out, *text, n, name, line, err);
-
-    *text += n + (stop != NULL);
-    return st;
-}
-
-static madpo_status join_line(madpo_strbuf *b, json_t *pair, const json_t *margin, madpo_error *err)
-{
-    char *text = NULL;
-    double h = 0.0;
-    madpo_status st = madpo_json_get_number(&h, margin, "h", "margins.jsonl", err);
-
-    if (st == MADPO_OK && json_object_set_new(pair, "margin", madpo_json_real(h)) != 0)
-        st = madpo_error_set(err, MADPO_ERR_NOMEM, "margins: out of host memory");
-    if (st == MADPO_OK)
-        st = madpo_json_dump(&text, pair, err);
-    if (st == MADPO_OK)
-        madpo_strbuf_printf(b, "%s\n", text);
-    free(text);
-    return st;
-}
-
-/* Both files have a line for every pair, in the same order. */
-static madpo_status join_texts(madpo_strbuf *b, const char *pairs, size_t n_pairs,
-                               const char *margins, size_t n_margins, madpo_error *err)
-{
-    const char *pairs_end = pairs + n_pairs, *margins_end = margins + n_margins;
-    madpo_status st = MADPO_OK;
-    int line = 1;
-
-    for (; pairs < pairs_end && st == MADPO_OK; line++) {
-        json_t *pair = NULL, *margin = NULL;
-
-        st = parse_line(&pair, &pairs, pairs_end, "pairs.jsonl", line, err);
-        if (st == MADPO_OK && margins >= margins_end)
-            st = madpo_error_set(err, MADPO_ERR_DATA, "margins.jsonl ends before line %d", line);
-        if (st == MADPO_OK)
-            st = parse_line(&margin, &margins, margins_end, "margins.jsonl", line, err);
-        if (st == MADPO_OK)
-            st = join_line(b, pair, margin, err);
-        json_decref(pair);
-        json_decref(margin);
-    }
-    return st;
-}
-
-static madpo_status read_in(char **text, size_t *n, const char *dir, const char *name,
-                            madpo_error *err)
-{
-    char *path = NULL;
-    madpo_status st = madpo_path_join(&path, dir, name, err);
-
-    if (st == MADPO_OK)
-        st = madpo_file_read(text, n, path, err);
-    free(path);
-    return st;
-}
-
-madpo_status madpo__exp_join_margins(const madpo_experiment *e, size_t tier, size_t seed,
-                                     madpo_error *err)
-{
-    char *dir = NULL, *path = NULL, *pairs = NULL, *margins = NULL;
-    size_t n_pairs = 0, n_margins = 0;
-    madpo_strbuf b = {0};
-    madpo_status st = madpo__exp_tier_dir(&dir, e, tier, seed, err);
-
-    if (st == MADPO_OK)
-        st = madpo_path_join(&path, dir, "pairs-with-margins.jsonl", err);
-    if (st != MADPO_OK || madpo_file_exists(path))
-        goto out;
-    st = read_in(&pairs, &n_pairs, dir, "pairs.jsonl", err);
-    if (st == MADPO_OK)
-        st = read_in(&margins, &n_margins, dir, "margins.jsonl", err);
-    if (st == MADPO_OK)
-        st = join_texts(&b, pairs, n_pairs, margins, n_margins, err);
-    if (st == MADPO_OK)
-        st = madpo_strbuf_check(&b, err);
-    if (st == MADPO_OK)
-        st = madpo_file_write(path, b.s, b.n, err);
-out:
-    madpo_strbuf_dispose(&b);
-    free(dir);
-    free(path);
-    free(pairs);
-    free(margins);
-    return st;
 }

@@ -25,7 +25,8 @@
 enum { MADPO_ROW_LOSS, MADPO_ROW_UNITS, MADPO_ROW_OWN };
 
 typedef struct madpo_loop_task {
-    const char *stage;
+    const char *stage; /* its settings and events */
+    const char *name; /* of what is trained, in checkpoints, seeds and messages: NULL = the stage */
     size_t n_columns;
     void *user;
     /* Units of loss of an example, before it is run: tokens, or 1 for a pair. */

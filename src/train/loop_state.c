@@ -33,7 +33,7 @@ static json_t *state_to_json(const madpo_loop *loop)
 {
     const madpo_loop_state *s = &loop->state;
 
-    return json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:o,s:o,s:I,s:o}", "stage", loop->stage, "step",
+    return json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:o,s:o,s:I,s:o}", "stage", loop->name, "step",
                      (json_int_t)s->step, "updates", (json_int_t)s->updates, "n_tokens",
                      (json_int_t)s->n_tokens, "bad_steps", (json_int_t)s->bad_steps, "best_step",
                      (json_int_t)s->best_step, "best_loss", madpo_json_real(s->best_loss),
@@ -214,6 +214,14 @@ static madpo_status load_state(madpo_loop *loop, const char *dir, madpo_error *e
 
 /* ---- the whole ---- */
 
+madpo_status madpo__loop_event(const madpo_loop *loop, const char *ev, json_t *fields,
+                               madpo_error *err)
+{
+    if (fields && loop->name != loop->stage)
+        json_object_set_new(fields, "model", json_string(loop->name));
+    return madpo_stage_event(loop->set->ctx, ev, fields, err);
+}
+
 madpo_status madpo__loop_save(madpo_loop *loop, madpo_error *err)
 {
     static const checkpoint_part parts[] = {save_weights, save_moments, save_best, save_state};
@@ -224,7 +232,7 @@ madpo_status madpo__loop_save(madpo_loop *loop, madpo_error *err)
 
     if (loop->saved_step == loop->state.step)
         return MADPO_OK;
-    st = madpo_checkpoint_begin(&checkpoint, ctx->run, loop->stage, loop->state.step, err);
+    st = madpo_checkpoint_begin(&checkpoint, ctx->run, loop->name, loop->state.step, err);
     for (size_t i = 0; i < sizeof parts / sizeof *parts && st == MADPO_OK; i++)
         st = parts[i](loop, madpo_checkpoint_dir(checkpoint), err);
     if (st != MADPO_OK) {
@@ -235,9 +243,9 @@ madpo_status madpo__loop_save(madpo_loop *loop, madpo_error *err)
     if (st != MADPO_OK)
         return st;
     loop->saved_step = loop->state.step;
-    snprintf(name, sizeof name, "checkpoints/%s-step-%lld", loop->stage,
+    snprintf(name, sizeof name, "checkpoints/%s-step-%lld", loop->name,
              (long long)loop->state.step);
-    return madpo_stage_event(ctx, "checkpoint",
+    return madpo__loop_event(loop, "checkpoint",
                              json_pack("{s:s,s:I,s:s}", "stage", loop->stage, "step",
                                        (json_int_t)loop->state.step, "dir", name),
                              err);
@@ -249,7 +257,7 @@ madpo_status madpo__loop_restore(madpo_loop *loop, madpo_error *err)
     madpo_stage_context *ctx = loop->set->ctx;
     char *dir = NULL;
     int64_t step = 0;
-    madpo_status st = madpo_checkpoint_latest(&dir, &step, ctx->run, loop->stage, err);
+    madpo_status st = madpo_checkpoint_latest(&dir, &step, ctx->run, loop->name, err);
 
     if (st != MADPO_OK || !dir)
         return st;
@@ -257,10 +265,10 @@ madpo_status madpo__loop_restore(madpo_loop *loop, madpo_error *err)
         st = parts[i](loop, dir, err);
     if (st == MADPO_OK) {
         loop->saved_step = loop->state.step;
-        madpo_run_message(ctx->run, "%s: going on from step %lld of %lld", loop->stage,
+        madpo_run_message(ctx->run, "%s: going on from step %lld of %lld", loop->name,
                           (long long)loop->state.step, (long long)loop->total_steps);
     } else {
-        madpo_error_context(err, "%s: checkpoint %s", loop->stage, dir);
+        madpo_error_context(err, "%s: checkpoint %s", loop->name, dir);
     }
     free(dir);
     return st;

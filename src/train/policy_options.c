@@ -1,6 +1,7 @@
 /* The objective's options from the configuration. */
 #include "train/policy_options.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -36,6 +37,22 @@ madpo_objective_options madpo_policy_objective_options(const madpo_options *o,
     madpo_beta_mode_find(&out.beta_mode, o->policy.beta_mode);
     madpo_objective_options_resolve(objective, &out);
     return out;
+}
+
+madpo_status madpo_policy_scores_check(const madpo_objective *objective, const madpo_pairs *pairs,
+                                       madpo_error *err)
+{
+    for (size_t i = 0; i < madpo_pairs_count(pairs); i++) {
+        const madpo_pair *pair = madpo_pairs_at(pairs, i);
+
+        if (isnan(pair->score_chosen) || isnan(pair->score_rejected))
+            return madpo_error_set(err, MADPO_ERR_DATA,
+                                   "objective %s with policy.margin = \"scores\": pair %lld has no "
+                                   "score_chosen and score_rejected; add them or set "
+                                   "policy.margin = \"reward\"",
+                                   objective->name, (long long)pair->id);
+    }
+    return MADPO_OK;
 }
 
 /* ---- in words ---- */

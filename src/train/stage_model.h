@@ -25,6 +25,8 @@ madpo_stage_from madpo_stage_reward_from(const madpo_options *options); /* rewar
 
 typedef struct madpo_stage_model_setup {
     const char *stage; /* who asks: in messages, and the name of the adapter to train */
+    const char *name;  /* of one of several models that the stage trains or the run has: decides its
+                          seeds and where it lies; NULL = the only one */
     madpo_stage_from from;
     bool train, reward_head;
     madpo_batch_limits limits;

@@ -53,24 +53,6 @@ static madpo_status policy_margins(madpo_policy *p, madpo_error *err)
     return MADPO_OK;
 }
 
-/* True scores, where the objective is made of them. */
-static madpo_status policy_scores(const madpo_policy *p, madpo_error *err)
-{
-    if (!p->needs.scores)
-        return MADPO_OK;
-    for (size_t i = 0; i < p->set.n; i++) {
-        const madpo_pair *pair = madpo_pairs_at(p->set.pairs, i);
-
-        if (isnan(pair->score_chosen) || isnan(pair->score_rejected))
-            return madpo_error_set(err, MADPO_ERR_DATA,
-                                   "objective %s with policy.margin = \"scores\": pair %lld has no "
-                                   "score_chosen and score_rejected; add them or set "
-                                   "policy.margin = \"reward\"",
-                                   p->objective->name, (long long)pair->id);
-    }
-    return MADPO_OK;
-}
-
 static json_t *reference_record(void *user, size_t i, double chosen, double rejected)
 {
     const madpo_policy *p = user;
@@ -105,6 +87,7 @@ static madpo_status policy_reference(madpo_policy *p, madpo_error *err)
                        .file = reference_file,
                        .model = p->net.model,
                        .set = &p->set,
+                       .n = p->set.n,
                        .chunk = (size_t)p->ctx->options->policy.o.batch,
                        .limits = p->limits,
                        .record = reference_record,
@@ -155,8 +138,8 @@ static madpo_status policy_prepare(madpo_policy *p, madpo_error *err)
         st = policy_buffers(p, err);
     if (st == MADPO_OK)
         st = policy_margins(p, err);
-    if (st == MADPO_OK)
-        st = policy_scores(p, err);
+    if (st == MADPO_OK && p->needs.scores)
+        st = madpo_policy_scores_check(p->objective, p->set.pairs, err);
     if (st != MADPO_OK)
         return st;
     madpo_run_message(p->ctx->run, "policy: %zu pairs to train on, %zu held out", p->set.train.n,

@@ -1,7 +1,7 @@
 /* Every objective of the table through the stage policy: its first loss is the closed form, the
  * loss falls, and those that decide about whole steps say what they decided, agree with DPO where
  * they must, and go on after a stop to the same bytes. */
-#include "tests/train/train_test.h"
+#include "tests/train/pairs_test.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -11,14 +11,10 @@
 #include "objective/objective.h"
 #include "tests/support/tmp.h"
 
-enum { N_PAIRS = 20, N_TRAIN = 18 };
+enum { N_PAIRS = 20 }; /* 18 of them to train on */
 
 static const double ln2 = 0.69314718055994530942;
 static const double h = 2.0; /* of every pair */
-
-static const char *const good[] = {" was warm and well made.", " kept me smiling to the end.",
-                                   " is a quiet little gem."};
-static const char *const bad[] = {" bored me from the start.", " was a waste of an evening."};
 
 typedef struct fixture {
     char *root;
@@ -26,49 +22,17 @@ typedef struct fixture {
     madpo_pairs *pairs;
 } fixture;
 
-static madpo_pairs *make_pairs(void)
-{
-    madpo_error err = MADPO_ERROR_INIT;
-    madpo_pairs *pairs;
-    madpo_status st = madpo_pairs_new(&pairs, &err);
-
-    for (int i = 0; i < N_PAIRS && st == MADPO_OK; i++) {
-        char prompt[32];
-        madpo_pair pair = {.prompt = prompt,
-                           .chosen = (char *)good[i % 3], /* copied, not written */
-                           .rejected = (char *)bad[i % 2],
-                           .id = i,
-                           .score_chosen = 0.5 + h,
-                           .score_rejected = 0.5,
-                           .margin = NAN};
-
-        snprintf(prompt, sizeof prompt, "Film %d", i);
-        pair.n_prompt = strlen(pair.prompt);
-        pair.n_chosen = strlen(pair.chosen);
-        pair.n_rejected = strlen(pair.rejected);
-        st = madpo_pairs_add(pairs, &pair, &err);
-    }
-    if (st != MADPO_OK)
-        fail_msg("%s", err.message);
-    return pairs;
-}
-
 static int setup(void **state)
 {
-    static const char *const settings[] = {"run.stages=sft", NULL};
+    const pairs_recipe recipe = {
+        .n = N_PAIRS, .n_prompts = N_PAIRS, .swap_prompt = -1, .h = h, .margin = NAN};
     fixture *f = calloc(1, sizeof *f);
-    char *dir;
-    train_result r;
 
     if (!f)
         return -1;
     f->root = tmp_new();
-    f->pairs = make_pairs();
-    dir = tmp_path(f->root, "start");
-    r = train_run_ok(&(train_case){.dir = dir, .settings = settings, .pairs = f->pairs});
-    snprintf(f->model, sizeof f->model, "model.path=%s/models/sft", dir);
-    train_result_free(&r);
-    free(dir);
+    f->pairs = pairs_make(&recipe);
+    pairs_make_start(f->model, f->root, f->pairs);
     *state = f;
     return 0;
 }
