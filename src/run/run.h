@@ -12,6 +12,7 @@
  *   margins.jsonl  {"id","h","c","w"}, with several reward models also "spread" and "fold"; what
  *                  each of them says is then in margins-<model>.jsonl
  *   reference.jsonl  reference log-probs
+ *   tiers/         pairs of three qualities, and prompts to evaluate with (stage tiers)
  *   samples.jsonl  evaluation samples
  *   scorer.bin     tokenizer/     log.txt
  *   models/sft, models/reward, models/policy     Hugging Face directories, or PEFT adapters;

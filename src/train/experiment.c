@@ -2,11 +2,13 @@
 #include "train/experiment.h"
 
 #include <fnmatch.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
@@ -403,6 +405,18 @@ static bool is_final(const madpo_experiment *e, const json_t *record)
             strcmp(code, madpo_status_name(MADPO_ERR_CONFIG)) == 0);
 }
 
+/* Of a finished cell its models and records are enough. */
+static madpo_status remove_checkpoints(const char *dir, madpo_error *err)
+{
+    char *path = NULL;
+    madpo_status st = madpo_path_join(&path, dir, "checkpoints", err);
+
+    if (st == MADPO_OK)
+        st = madpo_dir_remove(path, err);
+    free(path);
+    return st;
+}
+
 static madpo_status train_cell(const madpo_experiment *e, const madpo__exp_cell *cell, bool anew,
                                madpo_error *err)
 {
@@ -418,6 +432,8 @@ static madpo_status train_cell(const madpo_experiment *e, const madpo__exp_cell 
         st = madpo__exp_cell_config(&config, e, cell, err);
     if (st == MADPO_OK)
         st = run_part(e, dir, config, err);
+    if (st == MADPO_OK)
+        st = remove_checkpoints(dir, err);
     free(dir);
     return st;
 }
@@ -436,8 +452,35 @@ static madpo_status run_cell(const madpo_experiment *e, const madpo__exp_cell *c
     return write_record(e, cell, st, why.message, err);
 }
 
+static size_t cells_left(const madpo_experiment *e, size_t from)
+{
+    size_t n = 0;
+
+    for (size_t i = from; i < e->plan.n_cells; i++) {
+        json_t *record = is_chosen(e, &e->plan.cell[i]) ? cell_record(e, &e->plan.cell[i]) : NULL;
+
+        n += is_chosen(e, &e->plan.cell[i]) && !is_final(e, record);
+        json_decref(record);
+    }
+    return n;
+}
+
+/* What comes next, and, once a cell was timed, how long the rest will take. */
+static void tell_cell(const madpo_experiment *e, size_t i, size_t n_run, double seconds)
+{
+    char left[64] = "";
+
+    if (n_run > 0)
+        snprintf(left, sizeof left, ", about %.0f min left",
+                 ceil(seconds / (double)n_run * (double)cells_left(e, i) / 60.0));
+    madpo__exp_message(e, "experiment: cell %zu of %zu: %s%s", i + 1, e->plan.n_cells,
+                       e->plan.cell[i].name, left);
+}
+
 static madpo_status run_cells(const madpo_experiment *e, madpo_error *err)
 {
+    double began = madpo_clock_monotonic();
+    size_t n_run = 0;
     madpo_status st = MADPO_OK;
 
     for (size_t i = 0; i < e->plan.n_cells && st == MADPO_OK; i++) {
@@ -451,9 +494,9 @@ static madpo_status run_cells(const madpo_experiment *e, madpo_error *err)
             madpo__exp_message(e, "experiment: cell %zu of %zu: %s: %s before", i + 1,
                                e->plan.n_cells, cell->name, record_text(record, "status"));
         } else {
-            madpo__exp_message(e, "experiment: cell %zu of %zu: %s", i + 1, e->plan.n_cells,
-                               cell->name);
+            tell_cell(e, i, n_run, madpo_clock_monotonic() - began);
             st = run_cell(e, cell, record && e->how.retry, err);
+            n_run++;
         }
         json_decref(record);
     }

@@ -8,7 +8,8 @@
  *   DIR/shared/sft                          stages sft, generate and tiers
  *   DIR/tiers/<tier>                        stages reward and margins
  *   DIR/cells/<tier>-<method>-s<seed>       stages margins, policy and evaluate
- *     cell.json                             {"v":1,"status":"done"} or "failed" and its reason
+ *     cell.json                             {"v":1,"status":"done"} or "failed" and its reason;
+ *                                           a finished cell keeps no checkpoints
  *   DIR/results.md, .csv, .json, figures/   written when the last cell is over
  *
  * Whatever is finished is not done again, so an experiment that was stopped goes on when it is
