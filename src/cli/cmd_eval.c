@@ -70,11 +70,15 @@ const madpo_cli_command madpo__command_eval = {
         "    All models must have the same tokenizer.\n"
         "\n" MADPO_CLI_MODEL_HELP,
     .options = eval_table,
-    .more = MADPO_CLI_MODEL_EXIT "\n"
-                                 "EXAMPLES\n"
-                                 "    madpo eval runs/a\n"
-                                 "    madpo eval runs/a --temperatures 0.7,1 --out eval.json\n"
-                                 "    madpo eval ./tuned --reference ./base --pairs test.jsonl\n",
+    .more = MADPO_CLI_MODEL_EXIT
+    "\n"
+    "EXAMPLES\n"
+    "    madpo eval runs/a\n"
+    "    madpo eval runs/a --temperatures 0.7,1 --out eval.json\n"
+    "    madpo eval ./tuned --reference ./base --pairs test.jsonl\n"
+    "    madpo eval exp/cells/low-madpo-s1 --reference exp/shared/sft/models/sft \\\n"
+    "        --scorer exp/shared/sft/scorer.bin \\\n"
+    "        --prompts exp/shared/sft/tiers/prompts.jsonl\n",
     .run = eval_run,
 };
 

@@ -1,12 +1,16 @@
 /* The published experiment: which runs there are, in which order, and what became of them. */
 #include "train/experiment.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <fnmatch.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -191,8 +195,6 @@ static madpo_status keep_settings(const madpo_experiment *e, madpo_error *err)
 
     if (st == MADPO_OK && madpo_file_exists(path))
         st = compare_settings(e, path, err);
-    if (st == MADPO_OK)
-        st = madpo_dir_make(e->dir, err);
     if (st == MADPO_OK)
         st = madpo_config_format(e->config, &text, err);
     if (st == MADPO_OK)
@@ -503,7 +505,30 @@ static madpo_status run_cells(const madpo_experiment *e, madpo_error *err)
     return st;
 }
 
-madpo_status madpo_experiment_run(madpo_experiment *e, madpo_error *err)
+/* One process at a time: a second one would take the first one's runs, which are locked, for
+ * failures. The lock is the kernel's, so it cannot outlive its owner. */
+static madpo_status take_lock(int *lock, const madpo_experiment *e, madpo_error *err)
+{
+    char *path = NULL;
+    madpo_status st = madpo_dir_make(e->dir, err);
+
+    if (st == MADPO_OK)
+        st = madpo__exp_path(&path, e, err, "experiment.lock");
+    if (st != MADPO_OK)
+        return st;
+    *lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (*lock < 0)
+        st = madpo_error_errno(err, MADPO_ERR_IO, errno, "%s", path);
+    else if (flock(*lock, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+        st = madpo_error_set(err, MADPO_ERR_IO,
+                             "%s is being worked on by another madpo experiment; wait for it, or "
+                             "choose another --out",
+                             e->dir);
+    free(path);
+    return st;
+}
+
+static madpo_status run_all(madpo_experiment *e, madpo_error *err)
 {
     madpo_exp_results results = {0};
     madpo_status st = keep_settings(e, err);
@@ -519,6 +544,18 @@ madpo_status madpo_experiment_run(madpo_experiment *e, madpo_error *err)
     if (st == MADPO_OK)
         st = madpo__exp_figures(e, &results, err);
     madpo_exp_results_dispose(&results);
+    return st;
+}
+
+madpo_status madpo_experiment_run(madpo_experiment *e, madpo_error *err)
+{
+    int lock = -1;
+    madpo_status st = take_lock(&lock, e, err);
+
+    if (st == MADPO_OK)
+        st = run_all(e, err);
+    if (lock >= 0)
+        close(lock);
     return st;
 }
 

@@ -39,8 +39,8 @@ madpo_status madpo_experiment_new(madpo_experiment **out, const madpo_config *co
 void madpo_experiment_free(madpo_experiment *experiment); /* accepts NULL */
 
 /* Run all that is left to do, then write the results. MADPO_ERR_STOPPED after a stop;
- * MADPO_ERR_MISMATCH if DIR holds an experiment with other settings; otherwise an error only of
- * what no cell can do without. */
+ * MADPO_ERR_MISMATCH if DIR holds an experiment with other settings; MADPO_ERR_IO if another
+ * process works on it; otherwise an error only of what no cell can do without. */
 madpo_status madpo_experiment_run(madpo_experiment *experiment, madpo_error *err) MADPO_MUST_CHECK;
 
 size_t madpo_experiment_cells(const madpo_experiment *experiment);

@@ -96,6 +96,13 @@ expect 2 "$MADPO" experiment "${sizes[@]}" --out none --set data.source=pairs --
 one_error 'samples its own pairs'
 [ ! -e none ] || fail "a refused experiment made its folder"
 
+say "one process at a time"
+exec 9<>whole/experiment.lock
+flock -n 9 || fail "the lock was not given back"
+expect 1 "$MADPO" experiment "${two[@]}" --out whole
+one_error 'whole is being worked on by another madpo experiment'
+exec 9>&-
+
 say "only one cell"
 expect 0 "$MADPO" experiment "${two[@]}" --out one --only high-madpo-s2 --quiet
 [ "$(statuses "${two[@]}" --out one)" = " 1 done 7 to " ] || fail "more or less than one cell is done"
