@@ -185,6 +185,8 @@ static size_t symbols_of_chars(madpo_tokenizer *tok, const char *word, size_t n_
         size_t n_text = used = madpo_utf8_read(text, n_word - at, &cp);
         int32_t id = symbol_affixed(tok, at == 0, at + used == n_word, cp, &text, &n_text);
 
+        if (tok->whole.failed) /* the caller looks */
+            return 0;
         if (id >= 0) {
             if (waiting)
                 symbol_add(tok, &n, tok->unk_model);

@@ -183,19 +183,11 @@ static madpo_status check_messages(const layout *l, const madpo_chat_message *me
     return MADPO_OK;
 }
 
-madpo_status madpo_chat_format(char **out, size_t *n, madpo_chat_kind kind,
-                               const madpo_chat_message *messages, size_t n_messages,
-                               bool add_generation_prompt, madpo_error *err)
+static void append_messages(madpo_strbuf *text, const layout *l, const madpo_chat_message *messages,
+                            size_t n_messages, bool add_generation_prompt)
 {
-    const layout *l = &layouts[kind];
     const madpo_chat_message *system = NULL; /* joins the first turn */
-    madpo_strbuf text = {0};
-    madpo_status st = check_messages(l, messages, n_messages, err);
 
-    *out = NULL;
-    *n = 0;
-    if (st != MADPO_OK)
-        return st;
     for (size_t i = 0; i < n_messages; i++) {
         const madpo_chat_message *m = &messages[i];
 
@@ -203,19 +195,102 @@ madpo_status madpo_chat_format(char **out, size_t *n, madpo_chat_kind kind,
             system = m;
             continue;
         }
-        append_head(&text, l, m->role);
+        append_head(text, l, m->role);
         if (system) { /* as it is: Gemma's template trims the user's text alone */
-            madpo_strbuf_append_n(&text, system->n_content ? system->content : "",
+            madpo_strbuf_append_n(text, system->n_content ? system->content : "",
                                   system->n_content);
-            madpo_strbuf_append(&text, "\n\n");
+            madpo_strbuf_append(text, "\n\n");
             system = NULL;
         }
-        append_content(&text, l, m);
-        append_end(&text, l);
+        append_content(text, l, m);
+        append_end(text, l);
     }
     if (add_generation_prompt)
-        append_head(&text, l, "assistant");
+        append_head(text, l, "assistant");
+}
+
+madpo_status madpo_chat_format(char **out, size_t *n, madpo_chat_kind kind,
+                               const madpo_chat_message *messages, size_t n_messages,
+                               bool add_generation_prompt, madpo_error *err)
+{
+    madpo_strbuf text = {0};
+    madpo_status st = check_messages(&layouts[kind], messages, n_messages, err);
+
+    *out = NULL;
+    *n = 0;
+    if (st != MADPO_OK)
+        return st;
+    append_messages(&text, &layouts[kind], messages, n_messages, add_generation_prompt);
     return madpo_strbuf_steal(&text, out, n, err);
+}
+
+/* Llama-3.1's system turn: dates, then the system message if there is one. */
+static madpo_status append_dates(madpo_strbuf *text, const layout *l, const char *template,
+                                 const madpo_chat_message *system, madpo_error *err)
+{
+    static const char set[] = "date_string = \"";
+    const char *date = strstr(template, set),
+               *end = date ? strchr(date + sizeof set - 1, '"') : NULL;
+
+    if (!end)
+        return madpo_error_set(err, MADPO_ERR_UNSUPPORTED,
+                               "the tokenizer's chat template writes a date that it does not hold; "
+                               "give plain prompt text");
+    date += sizeof set - 1;
+    append_head(text, l, "system");
+    madpo_strbuf_append(text, "Cutting Knowledge Date: December 2023\nToday Date: ");
+    madpo_strbuf_append_n(text, date, (size_t)(end - date));
+    madpo_strbuf_append(text, "\n\n");
+    if (system)
+        append_content(text, l, system);
+    append_end(text, l);
+    return MADPO_OK;
+}
+
+/* Qwen2's, SmolLM2's system turn where the messages have none. */
+static madpo_status append_default_system(madpo_strbuf *text, const layout *l,
+                                          const madpo_tokenizer *tok, madpo_error *err)
+{
+    madpo_chat_message system = {"system", NULL, 0};
+    char *content;
+    madpo_status st = madpo_chat_default_system(&content, &system.n_content, tok, err);
+
+    if (st != MADPO_OK || !system.n_content) {
+        free(content);
+        return st;
+    }
+    system.content = content;
+    append_messages(text, l, &system, 1, false);
+    free(content);
+    return MADPO_OK;
+}
+
+madpo_status madpo_chat_format_of(char **out, size_t *n, const madpo_tokenizer *tok,
+                                  madpo_chat_kind kind, const madpo_chat_message *messages,
+                                  size_t n_messages, bool add_generation_prompt, madpo_error *err)
+{
+    const layout *l = &layouts[kind];
+    const char *template = madpo_tokenizer_chat_template(tok);
+    madpo_strbuf text = {0};
+    madpo_status st = check_messages(l, messages, n_messages, err);
+    bool system = st == MADPO_OK && !strcmp(messages->role, "system");
+
+    *out = NULL;
+    *n = 0;
+    if (st == MADPO_OK && kind == MADPO_CHAT_LLAMA3 && template &&
+        strstr(template, "Cutting Knowledge Date")) {
+        st = append_dates(&text, l, template, system ? messages : NULL, err);
+        messages += system;
+        n_messages -= system;
+    } else if (st == MADPO_OK && kind == MADPO_CHAT_CHATML && !system) {
+        st = append_default_system(&text, l, tok, err);
+    }
+    if (st == MADPO_OK) {
+        append_messages(&text, l, messages, n_messages, add_generation_prompt);
+        return madpo_strbuf_steal(&text, out, n, err);
+    }
+    madpo_strbuf_dispose(&text);
+    return st;
 }
 
 madpo_status madpo_chat_format_completion(char **out, size_t *n, madpo_chat_kind kind,

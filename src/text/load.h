@@ -69,6 +69,9 @@ madpo_status madpo__load_finish(const madpo_loading *c, const json_t *root) MADP
 madpo_status madpo__load_sections_default(const madpo_loading *c, bool qwen,
                                           bool prefix_space) MADPO_MUST_CHECK;
 
+/* Put the step that sets a blank in front of a piece before the others. */
+madpo_status madpo__load_blank_first(const madpo_loading *c) MADPO_MUST_CHECK;
+
 /* ---- tokenizer_beside.c ---- */
 
 typedef struct madpo_beside {

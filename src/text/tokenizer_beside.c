@@ -9,6 +9,18 @@
 
 /* ---- reading ---- */
 
+/* "model_max_length": 1000000000000000019884624838656 is how the library writes "no limit": no
+ * integer of the JSON reader, so that all numbers are read as reals. Errors are for the usual
+ * reader to tell. */
+static madpo_status parse_config(const madpo_loading *c, json_t **out, const char *text, size_t n,
+                                 const char *path)
+{
+    json_error_t why;
+
+    *out = json_loadb(text, n, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &why);
+    return *out ? MADPO_OK : madpo_json_parse(out, text, n, path, 1, c->err);
+}
+
 /* Read `name` in the folder if it is there, keeping it for saving; its value if `value`. */
 static madpo_status read_beside(const madpo_loading *c, const char *dir, const char *name,
                                 json_t **value)
@@ -20,7 +32,7 @@ static madpo_status read_beside(const madpo_loading *c, const char *dir, const c
     if (st == MADPO_OK && madpo_file_exists(path)) {
         st = madpo_file_read(&text, &n, path, c->err);
         if (st == MADPO_OK && value)
-            st = madpo_json_parse(value, text, n, path, 1, c->err);
+            st = parse_config(c, value, text, n, path);
         if (st == MADPO_OK)
             st = madpo__load_keep(c, name, text, n);
         else
@@ -114,7 +126,8 @@ static madpo_status add_listed_tokens(const madpo_loading *c, json_t *added)
 
         if (!content)
             return madpo_error_set(c->err, MADPO_ERR_NOMEM, "no memory for added tokens");
-        st = madpo__load_added_token(c, content, json_is_integer(id) ? json_integer_value(id) : -1);
+        st = madpo__load_added_token(c, content,
+                                     json_is_number(id) ? (int64_t)json_number_value(id) : -1);
         json_decref(content);
     }
     return st;
@@ -131,14 +144,19 @@ static madpo_status add_more_specials(const madpo_loading *c, const json_t *file
         const json_t *text = json_is_object(item) ? json_object_get(item, "content") : item;
         const char *content = json_string_value(text);
         madpo_status st = MADPO_OK;
+        bool fresh;
+        int32_t id;
 
         if (!content || !*content)
             continue;
-        if (madpo_tokenizer_id(c->tok, content) < 0)
+        fresh = madpo_tokenizer_id(c->tok, content) < 0;
+        if (fresh)
             st = madpo__load_added_token(c, text, -1);
         if (st != MADPO_OK)
             return st;
-        madpo__load_special(c, madpo_tokenizer_id(c->tok, content));
+        id = madpo_tokenizer_id(c->tok, content);
+        madpo__load_special(c, id);
+        c->tok->token[id].normalized &= !fresh;
     }
     return MADPO_OK;
 }
@@ -221,13 +239,42 @@ static madpo_status build_side(const madpo_loading *c, const madpo_beside *b, co
     return madpo_ids_push(side, id, c->err);
 }
 
-static madpo_status read_max_length(const madpo_loading *c, const json_t *config)
+/* add_prefix_space overrides what ByteLevel says when it is the whole pre-tokenizer. Llama's
+ * classes go back to SentencePiece's model for it, which this program does not read: it must fit.
+ */
+static madpo_status read_prefix_space(const madpo_loading *c, const madpo_beside *b)
 {
-    const json_t *value = json_object_get(config, "model_max_length");
+    madpo_tokenizer *tok = c->tok;
+    const json_t *flag = json_object_get(b->config, "add_prefix_space");
+    bool blank = tok->n_steps == 2 && tok->step[0].kind == MADPO_STEP_BLANK;
+    const madpo_step *last = tok->n_steps ? &tok->step[tok->n_steps - 1] : NULL;
+    bool prepends =
+        last && last->kind == MADPO_STEP_METASPACE && last->prepend != MADPO_PREPEND_NEVER;
 
-    if (json_is_integer(value) && json_integer_value(value) > 0)
-        c->tok->max_length = json_integer_value(value);
-    return MADPO_OK; /* "no limit" is written as 1e30 */
+    if (!json_is_boolean(flag))
+        return MADPO_OK;
+    for (int i = 0; i < tok->n_normals; i++)
+        prepends |= tok->normal[i].kind == MADPO_NORMAL_PREPEND;
+    if (builds_template(madpo__beside_class(b)) && prepends && json_is_false(flag))
+        return madpo__load_refuse(c, "tokenizer_config.json with", "add_prefix_space false",
+                                  "a tokenizer.json that was converted with it");
+    if (!tok->byte_level || (!blank && tok->n_steps != 1) || last->kind != MADPO_STEP_SPLIT ||
+        last->pattern.kind != MADPO_PATTERN_GPT2 || blank == json_is_true(flag))
+        return MADPO_OK;
+    if (blank) {
+        tok->step[0] = tok->step[1];
+        tok->n_steps = 1;
+        return MADPO_OK;
+    }
+    return madpo__load_blank_first(c);
+}
+
+static void read_max_length(const madpo_loading *c, const json_t *config)
+{
+    double value = json_number_value(json_object_get(config, "model_max_length"));
+
+    if (value >= 1 && value < 1e15) /* "no limit" is 1e30 */
+        c->tok->max_length = (int64_t)value;
 }
 
 /* A string, or [{"name": .., "template": ..}, ..]: the one named default, else the first. */
@@ -277,6 +324,7 @@ madpo_status madpo__load_roles(const madpo_loading *c, const madpo_beside *b)
             st = build_side(&more, b, "add_eos_token", false, &c->tok->behind, c->tok->eos);
     }
     if (st == MADPO_OK)
-        st = read_max_length(&more, b->config);
+        st = read_prefix_space(&more, b);
+    read_max_length(c, b->config);
     return st == MADPO_OK ? read_chat_template(&more, b->config) : st;
 }

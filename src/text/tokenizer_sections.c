@@ -189,6 +189,19 @@ static madpo_status read_byte_level(const madpo_loading *c, bool prefix_space, b
     return st;
 }
 
+madpo_status madpo__load_blank_first(const madpo_loading *c)
+{
+    madpo_step *step, blank;
+    madpo_status st = add_step(c, MADPO_STEP_BLANK, &step);
+
+    if (st != MADPO_OK)
+        return st;
+    blank = *step;
+    memmove(c->tok->step + 1, c->tok->step, (size_t)(c->tok->n_steps - 1) * sizeof *step);
+    c->tok->step[0] = blank;
+    return MADPO_OK;
+}
+
 /* The character that Metaspace writes for a blank, one code point. */
 static madpo_status read_replacement(const madpo_loading *c, const json_t *section,
                                      madpo_pattern *out)

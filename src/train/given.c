@@ -48,11 +48,15 @@ madpo_status madpo_given_load(madpo_pairs **out, const madpo_options *o, madpo_p
     bool any_kind = !strcmp(o->data.chat, "auto"), any_system = !strcmp(o->data.system, "auto");
     given_chat chat = {"none", NULL};
     madpo_pairs_options options;
+    char *tokenizer = NULL;
     madpo_status st = MADPO_OK;
 
     *out = NULL;
-    if ((any_kind || any_system) && *o->tokenizer.path)
-        st = given_chat_of(&chat, o->tokenizer.path, err);
+    if (any_kind || any_system)
+        st = madpo_base_model_tokenizer(&tokenizer, o, err);
+    if (tokenizer)
+        st = given_chat_of(&chat, tokenizer, err);
+    free(tokenizer);
     madpo_pairs_options_defaults(&options);
     options.fields = o->data.fields;
     options.chat = any_kind ? chat.kind : o->data.chat;

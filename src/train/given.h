@@ -4,7 +4,8 @@
  * of. Called by source.c, prepare.c and stage.c. Inside src/train only. */
 #include "train/source.h"
 
-/* Read data.pairs. data.chat = auto asks the tokenizer that is named, if any. */
+/* Read data.pairs. data.chat = auto asks the tokenizer that is named or
+ * lies beside model.path, if any. */
 madpo_status madpo_given_load(madpo_pairs **out, const madpo_options *options,
                               madpo_pairs_report *report, madpo_error *err) MADPO_MUST_CHECK;
 madpo_tokenize_options madpo_given_tokenize_options(const madpo_options *options);

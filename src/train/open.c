@@ -137,11 +137,20 @@ static madpo_status find_adapter(madpo_opened *m, const char *path, madpo_error 
     return st;
 }
 
+/* As madpo_tokenizer_load takes a folder: plain or gz. */
+static bool has_plain_or_gz(const char *dir, const char *name)
+{
+    char gz[32];
+
+    snprintf(gz, sizeof gz, "%s.gz", name);
+    return has_file(dir, name) || has_file(dir, gz);
+}
+
 /* tokenizer.json, or GPT-2's two files. */
 static bool has_tokenizer(const char *dir)
 {
-    return has_file(dir, "tokenizer.json") ||
-           (has_file(dir, "vocab.json") && has_file(dir, "merges.txt"));
+    return has_plain_or_gz(dir, "tokenizer.json") ||
+           (has_plain_or_gz(dir, "vocab.json") && has_plain_or_gz(dir, "merges.txt"));
 }
 
 /* The tokenizer of the base, else of an adapter, the last one first. */

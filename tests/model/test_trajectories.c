@@ -1,5 +1,5 @@
-/* The first 20 optimiser steps of DPO, IPO, SFT and reward training against the same steps in
- * PyTorch: losses, gradient norms and what the model gives afterwards. One case for each file of
+/* The first 20 optimiser steps of DPO, IPO, MADPO, SFT and reward training against the same steps
+ * in PyTorch: losses, gradient norms and what the model gives afterwards. One case for each file of
  * tests/golden/trajectories (parity/make_trajectories.py, where TRL's trainers take the same steps:
  * parity/trl_parity.py). */
 #include "tests/model/golden_test.h"
@@ -68,7 +68,8 @@ static void adapter_folders(const char *name, char *at[MOST_ADAPTERS], int *n)
     free(dir);
 }
 
-static void open_model(run *r)
+/* `recompute` must change nothing. Under adapters the base keeps the storage type of its files. */
+static void open_model(run *r, bool recompute)
 {
     const char *adapter = json_string_value(golden_get(r->o, "adapter"));
     char *base = golden_path("models", golden_string(r->file, "model")), *at[MOST_ADAPTERS];
@@ -86,6 +87,9 @@ static void open_model(run *r)
     }
     o.adapters = r->n_adapters > 0 ? slots : NULL;
     o.n_adapters = r->n_adapters;
+    o.recompute = recompute;
+    if (adapter)
+        MODEL_OK(madpo_model_storage_of(&o.storage, base, err));
     r->m = golden_model(base, &o);
     for (int i = 0; i < r->n_adapters; i++) {
         MODEL_OK(madpo_model_adapter_load(r->m, i, at[i], err));
@@ -100,7 +104,7 @@ static void open_model(run *r)
     free(base);
 }
 
-static run run_open(const json_t *file, const json_t *o)
+static run run_open(const json_t *file, const json_t *o, bool recompute)
 {
     run r = {.file = file, .o = o, .objective = golden_string(o, "objective")};
     const json_t *a = golden_get(file, "optimiser");
@@ -113,7 +117,7 @@ static run run_open(const json_t *file, const json_t *o)
 
     r.reward = strcmp(r.objective, "reward") == 0;
     limits = golden_options(true, r.reward);
-    open_model(&r);
+    open_model(&r, recompute);
     MODEL_OK(madpo_optimiser_new(&r.optimiser, r.m, &options, err));
     r.pairs = golden_pairs(golden_get(file, "pairs"));
     r.packer = packer_new(&limits);
@@ -142,17 +146,31 @@ static const madpo_batch *step_batch(run *r, const json_t *order)
     return madpo_packer_finish(r->packer);
 }
 
+/* Loss of one pair of a policy objective, with the golden's reference and margin. */
+static madpo_pair_loss policy_loss(const run *r, size_t pair, double chosen, double rejected)
+{
+    const json_t *w = golden_get(r->file, "weight");
+    const json_t *p = json_array_get(golden_get(r->file, "pairs"), pair);
+    madpo_objective_options o = {.beta = golden_number(r->file, "beta"),
+                                 .weight = {golden_number(w, "c_max"), golden_number(w, "c_min"),
+                                            golden_number(w, "lambda"), golden_number(w, "tau")}};
+    madpo_pair_logps in = {chosen, rejected, golden_at(golden_get(r->o, "ref_chosen"), pair),
+                           golden_at(golden_get(r->o, "ref_rejected"), pair),
+                           golden_number(p, "h")};
+    madpo_pair_loss l;
+
+    madpo_objective_find(r->objective)->pair(&o, &in, &l);
+    return l;
+}
+
 /* Mean loss of the batch's pairs (of SFT: per token of the chosen branches), and its gradient. */
 static double batch_loss(const run *r, const madpo_batch *b, const double *out, double *dout)
 {
-    madpo_objective_options o = {.beta = golden_number(r->file, "beta")};
     double loss = 0, n = (double)b->n_seq / 2, tokens = 0;
 
     for (int64_t s = 0; s < b->n_seq; s += 2)
         tokens += (double)(b->seq_row[s + 1] - b->seq_row[s]);
     for (int64_t s = 0; s < b->n_seq; s += 2) {
-        size_t pair = (size_t)b->seq_id[s];
-
         if (strcmp(r->objective, "sft") == 0) {
             loss -= out[s] / tokens;
             dout[s] = -1 / tokens;
@@ -164,12 +182,8 @@ static double batch_loss(const run *r, const madpo_batch *b, const double *out, 
             dout[s] = l.dchosen / n;
             dout[s + 1] = l.drejected / n;
         } else {
-            madpo_pair_logps in = {out[s], out[s + 1],
-                                   golden_at(golden_get(r->o, "ref_chosen"), pair),
-                                   golden_at(golden_get(r->o, "ref_rejected"), pair), 0};
-            madpo_pair_loss l;
+            madpo_pair_loss l = policy_loss(r, (size_t)b->seq_id[s], out[s], out[s + 1]);
 
-            madpo_objective_find(r->objective)->pair(&o, &in, &l);
             loss += l.loss / n;
             dout[s] = l.dchosen / n;
             dout[s + 1] = l.drejected / n;
@@ -192,8 +206,7 @@ static void step(run *r, size_t i)
     MODEL_OK(madpo_optimiser_norm(r->optimiser, &norm, err));
     check(r, "gradient norm of step", i, norm, golden_at(golden_get(r->o, "grad_norm"), i), 0,
           STEP_REL);
-    MODEL_OK(madpo_optimiser_step(
-        r->optimiser, golden_number(golden_get(r->file, "optimiser"), "lr"), norm, err));
+    MODEL_OK(madpo_optimiser_step(r->optimiser, golden_number(r->o, "lr"), norm, err));
 }
 
 /* What the model gives for all pairs, against two lists of the golden. */
@@ -231,7 +244,7 @@ static void test_file(void **state)
     assert_int_equal(n_steps, 20);
     assert_true(json_array_size(runs) >= 5);
     for (size_t k = 0; k < json_array_size(runs); k++) {
-        run r = run_open(file, json_array_get(runs, k));
+        run r = run_open(file, json_array_get(runs, k), k % 2);
 
         check_reference(&r);
         for (size_t i = 0; i < n_steps; i++)

@@ -50,7 +50,7 @@ ended() { # ended DIR STATUS
 # All models and records of two runs are the same bytes
 same_results() {
     local file n=0
-    for file in models/{sft,reward,policy}/model.safetensors pairs.jsonl margins.jsonl; do
+    for file in models/{sft,reward,policy}/{,adapter_}model.safetensors pairs.jsonl margins.jsonl; do
         if [ -e "$1/$file" ] || [ -e "$2/$file" ]; then
             same_file "$1/$file" "$2/$file"
             n=$((n + 1))

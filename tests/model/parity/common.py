@@ -12,7 +12,7 @@ import zlib
 import numpy as np
 import torch
 
-torch.set_num_threads(2)
+torch.set_num_threads(1)
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 GOLDEN = os.path.normpath(os.path.join(HERE, "..", "..", "golden"))

@@ -4,7 +4,8 @@
     full_gemma.py make DIR CONFIG TOKENIZER    write DIR/f32 and DIR/bf16, each with config.json (of the published
                                                model: CONFIG), weights, tokenizer.json (or .json.gz: TOKENIZER) and
                                                golden.json; and DIR/pairs.jsonl
-    full_gemma.py compare GOLDEN SCORES        `madpo score` on pairs.jsonl against golden.json
+    full_gemma.py compare GOLDEN SCORES        what `madpo score DIR/f32 DIR/pairs.jsonl --no-eos` printed against
+                                               golden.json
 
 golden.json: log-probs of one text of 196 tokens (sequences, as in make_models.py: `test_model_golden DIR/f32`
 checks them token by token) and summed log-probs of the answers of pairs.jsonl (scores). Everything in float64;
@@ -52,8 +53,11 @@ def golden(folder, tokenizer, pairs):
         out["sequences"].append({"ids": ids, "logp": rounded(token_logps(model, ids))})
         for p in pairs:
             prompt = tokenizer.encode(p["prompt"]).ids  # with what its template puts in front
-            out["scores"].append({"prompt_ids": prompt, **{k: rounded(branch_logp(
-                model, prompt, tokenizer.encode(p[k], add_special_tokens=False).ids)) for k in SCORE_NAMES}})
+            score = {"prompt_ids": prompt}
+            for k in SCORE_NAMES:
+                ids = tokenizer.encode(p[k], add_special_tokens=False).ids
+                score[k] = {"logp": rounded(branch_logp(model, prompt, ids)), "tokens": len(ids)}
+            out["scores"].append(score)
     return out
 
 
@@ -94,9 +98,10 @@ def compare(golden_path, scores_path):
     bad = 0
     for i, (g, w) in enumerate(zip(got, want)):
         for k in SCORE_NAMES:
-            off = abs(g[k] - w[k])
-            bad += not off <= SCORE_MAX
-            print(f"pair {i} {k}: {g[k]:.6f}, transformers {w[k]:.6f}, off by {off:.1e}")
+            off = abs(g[k]["logp"] - w[k]["logp"])
+            bad += not (off <= SCORE_MAX and g[k]["tokens"] == w[k]["tokens"])
+            print(f"pair {i} {k}: {g[k]['logp']:.6f} of {g[k]['tokens']} tokens, transformers {w[k]['logp']:.6f} of "
+                  f"{w[k]['tokens']}, off by {off:.1e}")
     return int(bad > 0)
 
 

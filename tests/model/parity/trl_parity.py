@@ -3,7 +3,8 @@
 
 DPOTrainer, RewardTrainer and SFTTrainer in float32 on the same models and pairs in the same order; exit status 1
 if a loss or gradient norm of the 20 steps differs by more than 1e-4 relative. TRL's IPO divides the log-ratios by
-the branches' lengths, ours (the paper's code) does not: it has no counterpart there.
+the branches' lengths, ours (the paper's code) does not, and MADPO is not in TRL: these
+have no counterpart there.
 """
 import json
 import os
@@ -49,12 +50,12 @@ def rows(trajectory, objective):
             yield out
 
 
-def arguments(trajectory, objective, folder):
-    o = trajectory["optimiser"]
+def arguments(trajectory, run, folder):
+    o, objective = trajectory["optimiser"], run["objective"]
     kind = {"dpo": trl.DPOConfig, "reward": trl.RewardConfig, "sft": trl.SFTConfig}[objective]
     extra = {"dpo": dict(beta=trajectory["beta"]), "sft": dict(packing=False), "reward": {}}[objective]
     return kind(output_dir=folder, per_device_train_batch_size=len(trajectory["order"][0]),
-                max_steps=len(trajectory["order"]), learning_rate=o["lr"], lr_scheduler_type="constant",
+                max_steps=len(trajectory["order"]), learning_rate=run["lr"], lr_scheduler_type="constant",
                 adam_beta1=o["beta1"], adam_beta2=o["beta2"], adam_epsilon=o["eps"], weight_decay=o["weight_decay"],
                 max_grad_norm=o["clip"], train_sampling_strategy="sequential", use_cpu=True, bf16=False,
                 gradient_checkpointing=False, logging_steps=1, save_strategy="no", report_to=[], disable_tqdm=True,
@@ -67,7 +68,7 @@ def differ(trajectory, run):
     model = golden.Run(trajectory["model"], objective, run["adapter"], torch.float32).model.train()
     trainer = {"dpo": trl.DPOTrainer, "reward": trl.RewardTrainer, "sft": trl.SFTTrainer}[objective]
     with tempfile.TemporaryDirectory() as folder:
-        t = trainer(model=model, args=arguments(trajectory, objective, folder),
+        t = trainer(model=model, args=arguments(trajectory, run, folder),
                     train_dataset=Dataset.from_list(list(rows(trajectory, objective))),
                     processing_class=tokenizer_of(model.config.vocab_size))
         t.remove_callback(transformers.PrinterCallback)
@@ -89,7 +90,7 @@ def main(names):
             trajectory = json.load(f)
         for run in trajectory["runs"]:
             # of an adapter that is no longer fresh TRL takes a copy as the reference, not the base
-            if run["objective"] == "ipo" or run["adapter"] not in (None, "gemma3-fresh"):
+            if run["objective"] in ("ipo", "madpo") or run["adapter"] not in (None, "gemma3-fresh"):
                 continue
             loss, norm = differ(trajectory, run)
             ok = loss <= TOLERANCE and norm <= TOLERANCE
