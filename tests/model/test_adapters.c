@@ -165,8 +165,10 @@ static double pair_loss(const adapter_case *c, const double *out, double *dout, 
         } else {
             madpo_objective_options o = {.beta =
                                              golden_number(golden_get(c->golden, "dpo"), "beta")};
-            madpo_pair_logps in = {out[2 * p], out[2 * p + 1], golden_number(pair, "ref_chosen"),
-                                   golden_number(pair, "ref_rejected"), 0};
+            madpo_pair_logps in = {.chosen = out[2 * p],
+                                   .rejected = out[2 * p + 1],
+                                   .ref_chosen = golden_number(pair, "ref_chosen"),
+                                   .ref_rejected = golden_number(pair, "ref_rejected")};
             madpo_pair_loss l;
 
             madpo_objective_find("dpo")->pair(&o, &in, &l);

@@ -139,8 +139,10 @@ static void dpo_loss(const json_t *golden, const double *out, double *dout, size
 
     for (size_t p = 0; p < n; p++) {
         const json_t *pair = json_array_get(pairs, p);
-        madpo_pair_logps in = {out[2 * p], out[2 * p + 1], golden_number(pair, "ref_chosen"),
-                               golden_number(pair, "ref_rejected"), 0};
+        madpo_pair_logps in = {.chosen = out[2 * p],
+                               .rejected = out[2 * p + 1],
+                               .ref_chosen = golden_number(pair, "ref_chosen"),
+                               .ref_rejected = golden_number(pair, "ref_rejected")};
         madpo_pair_loss l;
 
         golden_close(in.chosen, golden_number(pair, "logp_chosen"), SUM_MAX, 0, "pair %zu", p);

@@ -154,9 +154,11 @@ static madpo_pair_loss policy_loss(const run *r, size_t pair, double chosen, dou
     madpo_objective_options o = {.beta = golden_number(r->file, "beta"),
                                  .weight = {golden_number(w, "c_max"), golden_number(w, "c_min"),
                                             golden_number(w, "lambda"), golden_number(w, "tau")}};
-    madpo_pair_logps in = {chosen, rejected, golden_at(golden_get(r->o, "ref_chosen"), pair),
-                           golden_at(golden_get(r->o, "ref_rejected"), pair),
-                           golden_number(p, "h")};
+    madpo_pair_logps in = {.chosen = chosen,
+                           .rejected = rejected,
+                           .ref_chosen = golden_at(golden_get(r->o, "ref_chosen"), pair),
+                           .ref_rejected = golden_at(golden_get(r->o, "ref_rejected"), pair),
+                           .h = golden_number(p, "h")};
     madpo_pair_loss l;
 
     madpo_objective_find(r->objective)->pair(&o, &in, &l);
