@@ -292,14 +292,9 @@ static madpo_status policy_objective(policy *p, madpo_error *err)
     if (!p->objective)
         return madpo_error_set(err, MADPO_ERR_CONFIG, "policy.objective: unknown objective '%s'",
                                o->policy.objective);
-    if (p->objective->plan)
-        return madpo_error_set(err, MADPO_ERR_CONFIG,
-                               "policy.objective = \"%s\" decides about all pairs of a step at "
-                               "once, which the policy stage cannot do; choose another",
-                               p->objective->name);
     p->options = madpo_policy_objective_options(o, p->objective);
     madpo_run_message(p->ctx->run, "policy: %s: %s", p->objective->name, p->objective->formula);
-    return madpo_objective_options_check(p->objective, &p->options, err);
+    return madpo_policy_check(o, err);
 }
 
 static madpo_status policy_prepare(policy *p, madpo_error *err)

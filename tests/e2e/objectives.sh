@@ -40,6 +40,9 @@ near "$(first soft)" 0.69314718056 "soft-dpo"
 near "$(first average)" 25 "IPO per token"
 expect 2 "$MADPO" train "$tiny" --run beta --quiet --set $stages --set policy.objective=beta-dpo
 one_error 'decides about all pairs of a step'
+expect 2 "$MADPO" train "$tiny" --run beta --quiet --set $stages --set policy.objective=exo --set policy.label_smoothing=0
+one_error 'label_smoothing = 0 leaves objective exo without a minimum'
+[ ! -e beta/models ] || fail "something was trained before the mistake was told"
 
 say "c_max = 1"
 expect 0 "$MADPO" train "$tiny" --run one --quiet --set $stages --set policy.c_max=1
