@@ -76,6 +76,7 @@ madpo_status madpo_given_load(madpo_pairs **out, const madpo_options *o, madpo_p
 madpo_tokenize_options madpo_given_tokenize_options(const madpo_options *o)
 {
     const char *truncation = o->data.truncation;
+    bool published = *o->model.path != 0; /* then texts begin and read as Hugging Face has it */
 
     return (madpo_tokenize_options){
         .max_prompt = (int32_t)o->data.max_prompt,
@@ -86,7 +87,9 @@ madpo_tokenize_options madpo_given_tokenize_options(const madpo_options *o)
         .mode = !strcmp(o->data.tokenize, "joint") ? MADPO_TOKENIZE_JOINT : MADPO_TOKENIZE_SEPARATE,
         .add_eos = true,
         .truncate_prompt = o->data.truncate_prompt,
-        .keep_prompt_start = !strcmp(o->data.prompt_keep, "start")};
+        .keep_prompt_start = !strcmp(o->data.prompt_keep, "start"),
+        .specials = published,
+        .template_bos = published};
 }
 
 /* The pairs that the examples were made from. */
