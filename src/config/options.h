@@ -41,6 +41,7 @@ typedef struct madpo_options {
         char *source;  /* "auto" | "synthetic" | "reviews" | "pairs": auto takes what is given */
         char *reviews; /* CSV file, "" = none */
         char *pairs;   /* JSON lines, JSON array or CSV file, "" = none */
+        char *margins; /* JSON lines {"id","h"}, "pairs" = the pairs' own, "" = automatic */
         char *fields;  /* "part=field,..." for the pairs' own names, "" = known names */
         char *chat;    /* "auto" | "none" | "gemma" | "llama3" | "chatml" */
         char *system;  /* "auto" = that of the tokenizer's template, "" = none, else the text */
@@ -101,8 +102,11 @@ typedef struct madpo_options {
     } scorer;
     struct {
         madpo_stage_options o;
-        char *init;    /* "sft" | "base" | "random": where the backbone starts */
-        double center; /* centring coefficient */
+        char *init;       /* "sft" | "base" | "random": where the backbone starts */
+        double center;    /* centring coefficient */
+        int64_t folds;    /* cross-fitting, 1 = none */
+        int64_t ensemble; /* models (of a fold) that differ by their seeds */
+        bool calibrate;   /* divide margins by a temperature */
     } reward;
     struct {
         madpo_stage_options o;

@@ -109,6 +109,11 @@ const madpo__key madpo__keys[] = {
     STRING(
         "data.pairs", data.pairs, "", "file",
         "Preference pairs (prompt, chosen, rejected) as JSON lines, JSON array or CSV, may be gz"),
+    STRING(
+        "data.margins", data.margins, "", "file",
+        "Margins h (chosen minus rejected) from outside, JSON lines {\"id\", \"h\"}, or \"pairs\" "
+        "= those of the pairs themselves (field margin); empty = the reward model's, or those of "
+        "the pairs where no reward model is trained"),
     STRING("data.fields", data.fields, "", "part=field,...",
            "Own names of the pairs' fields: chosen=good,... or first=a,second=b,label=better"),
     CHOICE("data.chat", data.chat, "auto", "auto, none, gemma, llama3, chatml",
@@ -232,6 +237,13 @@ const madpo__key madpo__keys[] = {
         "is, or at random weights"),
     REAL("reward.center", reward.center, 0, 0, 1000, MADPO__CLOSED, "",
          "Weight of (r_chosen + r_rejected)^2, which keeps the rewards near 0"),
+    INT("reward.folds", reward.folds, 1, 1, 100, "folds",
+        "Cross-fitting: so many reward models, each trained without its fold of the prompts, whose "
+        "margins it then gives; 1 = one model that sees all pairs"),
+    INT("reward.ensemble", reward.ensemble, 1, 1, 100, "models",
+        "Reward models of different seeds (for each fold); margins are their mean"),
+    BOOL("reward.calibrate", reward.calibrate, false,
+         "Divide margins by the temperature that fits the labels of the held-out pairs best"),
 
     STAGE(policy, 1e-4, 2, 32, 0, "pairs"),
     CHOICE("policy.objective", policy.objective, "madpo", MADPO_OBJECTIVE_CHOICES,

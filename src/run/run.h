@@ -9,18 +9,20 @@
  *   config.cfg     resolved configuration, loadable again
  *   events.jsonl   append-only; one JSON object a line: {"v":1,"t":seconds,"ev":..., ...}
  *   pairs.jsonl    generated pairs
- *   margins.jsonl  {"id","h","c","w"}
+ *   margins.jsonl  {"id","h","c","w"}, with several reward models also "spread" and "fold"; what
+ *                  each of them says is then in margins-<model>.jsonl
  *   reference.jsonl  reference log-probs
  *   samples.jsonl  evaluation samples
  *   scorer.bin     tokenizer/     log.txt
- *   models/sft, models/reward, models/policy     Hugging Face directories, or PEFT adapters
- *   checkpoints/<stage>-step-N/   weights + optimiser + state.json + checksums.json, renamed into
- *                  place
- *   run.lock       locked (flock) and holding the process id while a process writes the run
+ *   models/sft, models/reward, models/policy     Hugging Face directories, or PEFT adapters;
+ * several reward models: reward-fold-1, reward-seed-2 … checkpoints/<stage or model>-step-N/
+ * weights + optimiser + state.json + checksums.json, renamed into place run.lock       locked
+ * (flock) and holding the process id while a process writes the run
  *
  * An event's "t" is seconds since 1970. Events written here, besides those of the stages: "resume"
  * when a run is opened again (a stage then goes on from its last checkpoint, so steps it reported
- * after that come again: the later line counts), and "warning" with "text" for what differs then.
+ * after that come again: the later line counts; of several models of a stage the field "model" says
+ * which one it is about), and "warning" with "text" for what differs then.
  * Fields whose value depends on the clock are only these: t, seconds, eta_seconds and everything
  * ending in _per_second; all others repeat bit for bit with the seed on one device. Numbers have 15
  * digits in events and 17 (exact) in record files.

@@ -41,7 +41,7 @@ static size_t loop_step_examples(madpo_loop *loop, int64_t step, const int64_t *
     size_t left = n - first, batch = loop->batch;
 
     if (epoch != loop->epoch) {
-        madpo_loop_order(loop->order, n, loop->set->ctx, loop->stage, epoch);
+        madpo_loop_order(loop->order, n, loop->set->ctx, loop->name, epoch);
         loop->epoch = epoch;
     }
     *index = loop->order + first;
@@ -55,6 +55,7 @@ typedef struct loop_pass {
     double scale; /* 0 = forward only */
     double *rows; /* of the first example */
     uint64_t n;   /* micro-batches so far */
+    bool done;    /* the backward passes are done, too */
 } loop_pass;
 
 enum { COUNTER_BITS = 20 }; /* micro-batches of a step that have counters of their own */
@@ -75,19 +76,88 @@ static madpo_status loop_micro_batch(void *user, const madpo_batch *batch, size_
                      pass->rows + first * task->n_columns, err);
 }
 
+/* ---- tasks that plan their steps ---- */
+
+static double rows_units(const double *rows, size_t n, size_t n_columns)
+{
+    double units = 0.0;
+
+    for (size_t i = 0; i < n; i++)
+        units += rows[i * n_columns + MADPO_ROW_UNITS];
+    return units;
+}
+
+typedef struct loop_planning {
+    loop_pass *pass;
+    size_t n; /* examples of the step */
+} loop_planning;
+
+/* The step is one micro-batch and its forward pass has just been made, as training makes it. */
+static madpo_status loop_plan_and_train(const loop_planning *planning, const madpo_batch *batch,
+                                        madpo_error *err)
+{
+    loop_pass *pass = planning->pass;
+    madpo_loop *loop = pass->loop;
+    const madpo_loop_task *task = loop->set->task;
+    madpo_status st = task->plan(task->user, pass->rows, planning->n, err);
+
+    if (st != MADPO_OK)
+        return st;
+    loop->state.n_tokens += batch->T;
+    pass->done = true;
+    pass->scale = 1.0 / rows_units(pass->rows, planning->n, task->n_columns);
+    return task->backward(task->user, loop->model, batch, pass->scale, pass->rows, err);
+}
+
+static madpo_status loop_plan_batch(void *user, const madpo_batch *batch, size_t first,
+                                    madpo_error *err)
+{
+    const loop_planning *planning = user;
+    loop_pass *pass = planning->pass;
+    madpo_loop *loop = pass->loop;
+    const madpo_loop_task *task = loop->set->task;
+    /* with dropout the two forward passes are different ones */
+    bool whole = loop->batches.ends[0] == planning->n && !madpo_stage_drops_out(loop->set->ctx);
+    madpo_status st;
+
+    madpo_model_set_pass(loop->model, whole, loop->dropout,
+                         (uint64_t)loop->state.step << COUNTER_BITS);
+    st = task->run(task->user, loop->model, batch, 0.0, pass->rows + first * task->n_columns, err);
+    return st == MADPO_OK && whole ? loop_plan_and_train(planning, batch, err) : st;
+}
+
+/* Plan the step, and train it where that takes no further forward pass. */
+static madpo_status loop_plan(loop_pass *pass, const int64_t *index, size_t n, madpo_error *err)
+{
+    madpo_loop *loop = pass->loop;
+    const madpo_loop_task *task = loop->set->task;
+    loop_planning planning = {.pass = pass, .n = n};
+    madpo_status st = madpo_batches_each(&loop->batches, loop->set->train, index, n,
+                                         loop_plan_batch, &planning, err);
+
+    if (st != MADPO_OK || pass->done)
+        return st;
+    return task->plan(task->user, pass->rows, n, err);
+}
+
 static madpo_status loop_accumulate(madpo_loop *loop, const int64_t *index, size_t n, double *rows,
                                     madpo_error *err)
 {
-    int64_t units = 0;
+    const madpo_loop_task *task = loop->set->task;
+    double units = 0.0;
     loop_pass pass = {.loop = loop, .rows = rows};
-    madpo_status st;
+    madpo_status st = madpo_model_zero_grads(loop->model, err);
 
-    for (size_t i = 0; i < n; i++)
-        units += loop->set->task->units(&loop->set->train->v[index[i]]);
-    pass.scale = 1.0 / (double)(units > 0 ? units : 1);
-    st = madpo_model_zero_grads(loop->model, err);
-    if (st != MADPO_OK)
+    if (st == MADPO_OK && task->plan)
+        st = loop_plan(&pass, index, n, err);
+    if (st != MADPO_OK || pass.done)
         return st;
+    if (task->plan)
+        units = rows_units(rows, n, task->n_columns);
+    else
+        for (size_t i = 0; i < n; i++)
+            units += (double)task->units(&loop->set->train->v[index[i]]);
+    pass.scale = 1.0 / (units > 0.0 ? units : 1.0);
     return madpo_batches_each(&loop->batches, loop->set->train, index, n, loop_micro_batch, &pass,
                               err);
 }
@@ -95,12 +165,10 @@ static madpo_status loop_accumulate(madpo_loop *loop, const int64_t *index, size
 /* Mean loss per unit. */
 static double rows_loss(const double *rows, size_t n, size_t n_columns)
 {
-    double loss = 0.0, units = 0.0;
+    double loss = 0.0, units = rows_units(rows, n, n_columns);
 
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++)
         loss += rows[i * n_columns + MADPO_ROW_LOSS];
-        units += rows[i * n_columns + MADPO_ROW_UNITS];
-    }
     return units > 0.0 ? loss / units : NAN;
 }
 
@@ -111,14 +179,14 @@ static madpo_status loop_give_up(madpo_loop *loop, madpo_error *err)
     madpo_stage_context *ctx = loop->set->ctx;
     char *dir = NULL;
     int64_t step;
-    madpo_status st = madpo_checkpoint_latest(&dir, &step, ctx->run, loop->stage, err);
+    madpo_status st = madpo_checkpoint_latest(&dir, &step, ctx->run, loop->name, err);
 
     if (st == MADPO_OK && dir)
         st = madpo_error_set(
             err, MADPO_ERR_NUMERIC,
             "%s: loss or gradient is not finite for %lld steps at step %lld: lower "
             "%s.lr (now %g) or lower %s.clip (now %g); last good weights in %s",
-            loop->stage, (long long)loop->state.bad_steps, (long long)loop->state.step, loop->stage,
+            loop->name, (long long)loop->state.bad_steps, (long long)loop->state.step, loop->stage,
             loop->set->options->lr, loop->stage, loop->set->options->clip, dir);
     else if (st == MADPO_OK)
         st = madpo_error_set(
@@ -126,7 +194,7 @@ static madpo_status loop_give_up(madpo_loop *loop, madpo_error *err)
             "%s: loss or gradient is not finite for %lld steps at step %lld: lower "
             "%s.lr (now %g) or lower %s.clip (now %g); the results of earlier stages "
             "in %s are as they were",
-            loop->stage, (long long)loop->state.bad_steps, (long long)loop->state.step, loop->stage,
+            loop->name, (long long)loop->state.bad_steps, (long long)loop->state.step, loop->stage,
             loop->set->options->lr, loop->stage, loop->set->options->clip, madpo_run_dir(ctx->run));
     free(dir);
     return st;
@@ -142,9 +210,9 @@ static madpo_status loop_bad_step(madpo_loop *loop, madpo_error *err)
 
     s->step++;
     s->bad_steps++;
-    madpo_run_message(ctx->run, "%s: step %lld skipped: loss or gradient is not finite",
-                      loop->stage, (long long)s->step);
-    st = madpo_stage_event(ctx, "warning",
+    madpo_run_message(ctx->run, "%s: step %lld skipped: loss or gradient is not finite", loop->name,
+                      (long long)s->step);
+    st = madpo__loop_event(loop, "warning",
                            json_pack("{s:s,s:I,s:s,s:I}", "stage", loop->stage, "step",
                                      (json_int_t)s->step, "what", "not finite, step skipped",
                                      "in_a_row", (json_int_t)s->bad_steps),
@@ -243,7 +311,7 @@ static madpo_status loop_log(madpo_loop *loop, size_t n_before, madpo_error *err
 
     if (!due || s->n_rows == 0)
         return MADPO_OK;
-    st = madpo_stage_event(loop->set->ctx, "step", loop_step_fields(loop), err);
+    st = madpo__loop_event(loop, "step", loop_step_fields(loop), err);
     if (st == MADPO_OK && task->logged && n_last > 0)
         st =
             task->logged(task->user, s->step, loop->rows + n_before * task->n_columns, n_last, err);
@@ -308,9 +376,9 @@ static madpo_status loop_evaluate(madpo_loop *loop, madpo_error *err)
             json_object_set_new(fields, "best_step", json_integer((json_int_t)s->best_step));
     }
     madpo_run_message(loop->set->ctx->run, "%s: step %lld of %lld: held-out loss %.4f%s",
-                      loop->stage, (long long)s->step, (long long)loop->total_steps, s->eval_loss,
+                      loop->name, (long long)s->step, (long long)loop->total_steps, s->eval_loss,
                       loop->best && s->best_step == s->step ? " (best so far)" : "");
-    return madpo_stage_event(loop->set->ctx, "eval", fields, err);
+    return madpo__loop_event(loop, "eval", fields, err);
 }
 
 static bool loop_evaluation_is_due(const madpo_loop *loop)
@@ -328,9 +396,8 @@ static bool loop_evaluation_is_due(const madpo_loop *loop)
 
 static madpo_status loop_stop(madpo_loop *loop, madpo_error *err)
 {
-    madpo_stage_context *ctx = loop->set->ctx;
     long long step = (long long)loop->state.step, total = (long long)loop->total_steps;
-    madpo_status st = madpo_stage_event(ctx, "control",
+    madpo_status st = madpo__loop_event(loop, "control",
                                         json_pack("{s:s,s:s,s:I}", "action", "stop", "stage",
                                                   loop->stage, "step", (json_int_t)step),
                                         err);
@@ -343,7 +410,7 @@ static madpo_status loop_stop(madpo_loop *loop, madpo_error *err)
         err, MADPO_ERR_STOPPED,
         "%s: stopped on request at step %lld of %lld, checkpoint saved; go on with "
         "--resume",
-        loop->stage, step, total);
+        loop->name, step, total);
 }
 
 static madpo_status loop_boundary(madpo_loop *loop, madpo_error *err)
@@ -357,7 +424,7 @@ static madpo_status loop_boundary(madpo_loop *loop, madpo_error *err)
         return loop_stop(loop, err);
     if (*ctx->checkpoint) {
         madpo_status st =
-            madpo_stage_event(ctx, "control",
+            madpo__loop_event(loop, "control",
                               json_pack("{s:s,s:s,s:I}", "action", "checkpoint", "stage",
                                         loop->stage, "step", (json_int_t)s->step),
                               err);
@@ -401,7 +468,7 @@ static madpo_status loop_new_buffers(madpo_loop *loop, madpo_error *err)
         loop->best = malloc((size_t)madpo_model_weights(loop->model).n * sizeof *loop->best);
     if (!loop->order || !loop->rows || !loop->held_out_order || !loop->eval_rows ||
         (keeps_best && !loop->best))
-        return madpo_error_set(err, MADPO_ERR_NOMEM, "%s: out of host memory", loop->stage);
+        return madpo_error_set(err, MADPO_ERR_NOMEM, "%s: out of host memory", loop->name);
     for (size_t i = 0; i < n_eval; i++)
         loop->held_out_order[i] = (int64_t)i;
     return MADPO_OK;
@@ -421,17 +488,20 @@ static madpo_status loop_init(madpo_loop *loop, const madpo_loop_setup *set, mad
 
     *loop = (madpo_loop){.set = set,
                          .stage = set->task->stage,
+                         .name = set->task->name ? set->task->name : set->task->stage,
                          .model = set->net->model,
                          .epoch = -1,
                          .saved_step = -1};
-    snprintf(dropout, sizeof dropout, "dropout %s", loop->stage);
+    snprintf(loop->what, sizeof loop->what, loop->name == loop->stage ? "training" : "training %s",
+             loop->name);
+    snprintf(dropout, sizeof dropout, "dropout %s", loop->name);
     loop->dropout = madpo_stage_seed(set->ctx, dropout);
     loop->state = (madpo_loop_state){.best_step = -1, .best_loss = INFINITY, .eval_loss = NAN};
     if (n == 0)
         return madpo_error_set(err, MADPO_ERR_DATA,
                                "%s: there is nothing to train on: give more data or lower "
                                "data.eval_fraction",
-                               loop->stage);
+                               loop->name);
     loop->batch = (size_t)o->batch < n ? (size_t)o->batch : n;
     loop->steps_per_epoch = steps_per_epoch(o, n);
     loop->total_steps = madpo_loop_total_steps(o, n);
@@ -488,7 +558,7 @@ static madpo_status loop_take_best(madpo_loop *loop, madpo_error *err)
     st = madpo_tensor_write(madpo_model_get_device(model), weights, loop->best, weights.n, err);
     madpo_model_weights_changed(model);
     madpo_run_message(loop->set->ctx->run,
-                      "%s: best weights are those of step %lld (held-out loss %.4f)", loop->stage,
+                      "%s: best weights are those of step %lld (held-out loss %.4f)", loop->name,
                       (long long)loop->state.best_step, loop->state.best_loss);
     return st;
 }
@@ -506,8 +576,8 @@ static madpo_status loop_finish(madpo_loop *loop, madpo_loop_result *result, mad
     result->updates = s->updates;
     result->best_step = best ? s->best_step : -1;
     result->eval_loss = best ? s->best_loss : s->eval_loss;
-    return madpo_stage_event(
-        loop->set->ctx, "stage",
+    return madpo__loop_event(
+        loop, "stage",
         json_pack("{s:s,s:s,s:I,s:I,s:I,s:o,s:b,s:I,s:I}", "stage", loop->stage, "status",
                   "trained", "steps", (json_int_t)s->step, "updates", (json_int_t)s->updates,
                   "best_step", (json_int_t)result->best_step, "eval_loss",
@@ -529,7 +599,7 @@ madpo_status madpo_loop_run(const madpo_loop_setup *setup, madpo_loop_result *re
     *result = (madpo_loop_result){.best_step = -1, .eval_loss = NAN};
     st = loop_init(&loop, setup, err);
     if (st == MADPO_OK)
-        madpo_meter_start(&loop.meter, setup->ctx, loop.stage, "training", "step", loop.state.step,
+        madpo_meter_start(&loop.meter, setup->ctx, loop.stage, loop.what, "step", loop.state.step,
                           loop.total_steps);
     loop.log_clock = madpo_clock_monotonic();
     loop.log_tokens = loop.state.n_tokens;

@@ -25,7 +25,8 @@
 enum { MADPO_ROW_LOSS, MADPO_ROW_UNITS, MADPO_ROW_OWN };
 
 typedef struct madpo_loop_task {
-    const char *stage;
+    const char *stage; /* its settings and events */
+    const char *name; /* of what is trained, in checkpoints, seeds and messages: NULL = the stage */
     size_t n_columns;
     void *user;
     /* Units of loss of an example, before it is run: tokens, or 1 for a pair. */
@@ -39,6 +40,21 @@ typedef struct madpo_loop_task {
     /* After a step event, with the last step's rows; may be NULL. */
     madpo_status (*logged)(void *user, int64_t step, const double *rows, size_t n,
                            madpo_error *err);
+
+    /* Tasks that decide about a whole step before any of it is trained; all four or none.
+     *
+     * `plan` gets the rows of the step's examples, in its order, from forward passes without
+     * dropout (`run` with scale 0). What it decides it leaves in them, for `run` to find when the
+     * training passes come, and it sets their units: those of the step's mean. */
+    madpo_status (*plan)(void *user, double *rows, size_t n, madpo_error *err);
+    /* Backward pass of the very batch `run` was last called with, whose rows are planned by now: a
+     * step that is one micro-batch needs no second forward pass. Fills the rows as `run` does. */
+    madpo_status (*backward)(void *user, madpo_model *model, const madpo_batch *batch, double scale,
+                             double *rows, madpo_error *err);
+    /* What the task remembers from step to step, to a checkpoint and back (new reference, NULL
+     * without memory; `state` NULL: there is none in the file `where`). */
+    json_t *(*save)(void *user);
+    madpo_status (*load)(void *user, const json_t *state, const char *where, madpo_error *err);
 } madpo_loop_task;
 
 typedef struct madpo_loop_setup {

@@ -21,9 +21,10 @@ typedef struct madpo_loop_state {
 
 typedef struct madpo_loop {
     const madpo_loop_setup *set;
-    const char *stage;
-    madpo_model *model; /* set->net's */
-    uint64_t dropout;   /* seed */
+    const char *stage, *name; /* of the task */
+    char what[96];            /* for the progress */
+    madpo_model *model;       /* set->net's */
+    uint64_t dropout;         /* seed */
     madpo_schedule schedule;
     madpo_optimiser *optimiser;
     madpo_batches batches;
@@ -43,6 +44,9 @@ typedef struct madpo_loop {
     madpo_meter meter;
 } madpo_loop;
 
+/* Append an event of the stage; one of several models of it is named, too ("model"). */
+madpo_status madpo__loop_event(const madpo_loop *loop, const char *ev, json_t *fields,
+                               madpo_error *err) MADPO_MUST_CHECK;
 /* Write a checkpoint of the current state; nothing to do if this step has one. */
 madpo_status madpo__loop_save(madpo_loop *loop, madpo_error *err) MADPO_MUST_CHECK;
 /* Go back to the newest checkpoint, if there is one. */

@@ -4,7 +4,8 @@
  *                                    adapter_config.json and adapter_model.safetensors
  *   optimiser.safetensors            moments m, v
  *   best.safetensors                 best weights so far (early stopping only, once there are any)
- *   state.json                       counters, losses with 17 digits, rows not yet reported
+ *   state.json                       counters, losses with 17 digits, rows not yet reported, and
+ *                                    what the task remembers
  */
 #include <math.h>
 #include <stdio.h>
@@ -32,7 +33,7 @@ static json_t *state_to_json(const madpo_loop *loop)
 {
     const madpo_loop_state *s = &loop->state;
 
-    return json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:o,s:o,s:I,s:o}", "stage", loop->stage, "step",
+    return json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:o,s:o,s:I,s:o}", "stage", loop->name, "step",
                      (json_int_t)s->step, "updates", (json_int_t)s->updates, "n_tokens",
                      (json_int_t)s->n_tokens, "bad_steps", (json_int_t)s->bad_steps, "best_step",
                      (json_int_t)s->best_step, "best_loss", madpo_json_real(s->best_loss),
@@ -176,11 +177,13 @@ static madpo_status load_best(madpo_loop *loop, const char *dir, madpo_error *er
 
 static madpo_status save_state(madpo_loop *loop, const char *dir, madpo_error *err)
 {
+    const madpo_loop_task *task = loop->set->task;
     json_t *state = state_to_json(loop);
     char *path = NULL;
     madpo_status st = madpo_path_join(&path, dir, "state.json", err);
 
-    if (st == MADPO_OK && !state)
+    if (st == MADPO_OK &&
+        (!state || (task->save && json_object_set_new(state, "task", task->save(task->user)))))
         st = madpo_error_set(err, MADPO_ERR_NOMEM, "checkpoint: out of host memory");
     if (st == MADPO_OK)
         st = madpo_json_save(state, path, err);
@@ -191,6 +194,7 @@ static madpo_status save_state(madpo_loop *loop, const char *dir, madpo_error *e
 
 static madpo_status load_state(madpo_loop *loop, const char *dir, madpo_error *err)
 {
+    const madpo_loop_task *task = loop->set->task;
     json_t *state = NULL;
     char *path = NULL;
     madpo_status st = madpo_path_join(&path, dir, "state.json", err);
@@ -201,12 +205,22 @@ static madpo_status load_state(madpo_loop *loop, const char *dir, madpo_error *e
         st = counters_from_json(&loop->state, state, path, err);
     if (st == MADPO_OK)
         st = rows_from_json(loop, state, path, err);
+    if (st == MADPO_OK && task->load)
+        st = task->load(task->user, json_object_get(state, "task"), path, err);
     json_decref(state);
     free(path);
     return st;
 }
 
 /* ---- the whole ---- */
+
+madpo_status madpo__loop_event(const madpo_loop *loop, const char *ev, json_t *fields,
+                               madpo_error *err)
+{
+    if (fields && loop->name != loop->stage)
+        json_object_set_new(fields, "model", json_string(loop->name));
+    return madpo_stage_event(loop->set->ctx, ev, fields, err);
+}
 
 madpo_status madpo__loop_save(madpo_loop *loop, madpo_error *err)
 {
@@ -218,7 +232,7 @@ madpo_status madpo__loop_save(madpo_loop *loop, madpo_error *err)
 
     if (loop->saved_step == loop->state.step)
         return MADPO_OK;
-    st = madpo_checkpoint_begin(&checkpoint, ctx->run, loop->stage, loop->state.step, err);
+    st = madpo_checkpoint_begin(&checkpoint, ctx->run, loop->name, loop->state.step, err);
     for (size_t i = 0; i < sizeof parts / sizeof *parts && st == MADPO_OK; i++)
         st = parts[i](loop, madpo_checkpoint_dir(checkpoint), err);
     if (st != MADPO_OK) {
@@ -229,9 +243,9 @@ madpo_status madpo__loop_save(madpo_loop *loop, madpo_error *err)
     if (st != MADPO_OK)
         return st;
     loop->saved_step = loop->state.step;
-    snprintf(name, sizeof name, "checkpoints/%s-step-%lld", loop->stage,
+    snprintf(name, sizeof name, "checkpoints/%s-step-%lld", loop->name,
              (long long)loop->state.step);
-    return madpo_stage_event(ctx, "checkpoint",
+    return madpo__loop_event(loop, "checkpoint",
                              json_pack("{s:s,s:I,s:s}", "stage", loop->stage, "step",
                                        (json_int_t)loop->state.step, "dir", name),
                              err);
@@ -243,7 +257,7 @@ madpo_status madpo__loop_restore(madpo_loop *loop, madpo_error *err)
     madpo_stage_context *ctx = loop->set->ctx;
     char *dir = NULL;
     int64_t step = 0;
-    madpo_status st = madpo_checkpoint_latest(&dir, &step, ctx->run, loop->stage, err);
+    madpo_status st = madpo_checkpoint_latest(&dir, &step, ctx->run, loop->name, err);
 
     if (st != MADPO_OK || !dir)
         return st;
@@ -251,10 +265,10 @@ madpo_status madpo__loop_restore(madpo_loop *loop, madpo_error *err)
         st = parts[i](loop, dir, err);
     if (st == MADPO_OK) {
         loop->saved_step = loop->state.step;
-        madpo_run_message(ctx->run, "%s: going on from step %lld of %lld", loop->stage,
+        madpo_run_message(ctx->run, "%s: going on from step %lld of %lld", loop->name,
                           (long long)loop->state.step, (long long)loop->total_steps);
     } else {
-        madpo_error_context(err, "%s: checkpoint %s", loop->stage, dir);
+        madpo_error_context(err, "%s: checkpoint %s", loop->name, dir);
     }
     free(dir);
     return st;

@@ -110,22 +110,32 @@ static size_t fill_column(double *out, size_t n, const json_t *lines, const char
     return n_filled;
 }
 
-madpo_status madpo_pairset_column(double *out, const madpo_pairset *set,
-                                  const madpo_stage_context *ctx, const char *file, const char *key,
-                                  const char *made_by, madpo_error *err)
+madpo_status madpo_pairset_column_some(double *out, size_t *n_filled, const madpo_pairset *set,
+                                       const madpo_stage_context *ctx, const char *file,
+                                       const char *key, madpo_error *err)
 {
     json_t *lines;
-    size_t n_filled;
     madpo_status st = madpo_stage_read_lines(&lines, ctx, file, err);
 
+    *n_filled = 0;
     if (st != MADPO_OK)
         return st;
     for (size_t i = 0; i < set->n; i++)
         out[i] = NAN;
-    n_filled = fill_column(out, set->n, lines, key);
+    *n_filled = fill_column(out, set->n, lines, key);
     json_decref(lines);
-    if (n_filled == set->n)
-        return MADPO_OK;
+    return MADPO_OK;
+}
+
+madpo_status madpo_pairset_column(double *out, const madpo_pairset *set,
+                                  const madpo_stage_context *ctx, const char *file, const char *key,
+                                  const char *made_by, madpo_error *err)
+{
+    size_t n_filled;
+    madpo_status st = madpo_pairset_column_some(out, &n_filled, set, ctx, file, key, err);
+
+    if (st != MADPO_OK || n_filled == set->n)
+        return st;
     return madpo_error_set(
         err, MADPO_ERR_DATA,
         "%s/%s has \"%s\" for %zu of %zu pairs: run the stage %s first (run.stages)",

@@ -24,6 +24,10 @@ void madpo_pairset_dispose(madpo_pairset *set);
 madpo_status madpo_pairset_column(double *out, const madpo_pairset *set,
                                   const madpo_stage_context *ctx, const char *file, const char *key,
                                   const char *made_by, madpo_error *err) MADPO_MUST_CHECK;
+/* The same, NaN where the file has none; *n_filled pairs have one. */
+madpo_status madpo_pairset_column_some(double *out, size_t *n_filled, const madpo_pairset *set,
+                                       const madpo_stage_context *ctx, const char *file,
+                                       const char *key, madpo_error *err) MADPO_MUST_CHECK;
 /* "train" or "eval" */
 const char *madpo_pairset_split(const madpo_pairset *set, size_t i);
 #endif

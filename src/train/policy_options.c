@@ -1,6 +1,7 @@
 /* The objective's options from the configuration. */
 #include "train/policy_options.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -52,13 +53,24 @@ madpo_status madpo_policy_check(const madpo_options *o, madpo_error *err)
     if (!objective)
         return madpo_error_set(err, MADPO_ERR_CONFIG, "policy.objective: unknown objective '%s'",
                                o->policy.objective);
-    if (objective->plan)
-        return madpo_error_set(err, MADPO_ERR_CONFIG,
-                               "policy.objective = \"%s\" decides about all pairs of a step at "
-                               "once, which the policy stage cannot do; choose another",
-                               objective->name);
     options = madpo_policy_objective_options(o, objective);
     return madpo_objective_options_check(objective, &options, err);
+}
+
+madpo_status madpo_policy_scores_check(const madpo_objective *objective, const madpo_pairs *pairs,
+                                       madpo_error *err)
+{
+    for (size_t i = 0; i < madpo_pairs_count(pairs); i++) {
+        const madpo_pair *pair = madpo_pairs_at(pairs, i);
+
+        if (isnan(pair->score_chosen) || isnan(pair->score_rejected))
+            return madpo_error_set(err, MADPO_ERR_DATA,
+                                   "objective %s with policy.margin = \"scores\": pair %lld has no "
+                                   "score_chosen and score_rejected; add them or set "
+                                   "policy.margin = \"reward\"",
+                                   objective->name, (long long)pair->id);
+    }
+    return MADPO_OK;
 }
 
 /* ---- in words ---- */

@@ -64,7 +64,7 @@ static madpo_status scan_open(scan_state *state, size_t *done, madpo_error *err)
         madpo_records_open(&state->records, scan->ctx->run, scan->file, -1, &n_lines, err);
 
     *done = (size_t)n_lines;
-    if (st != MADPO_OK || *done % scan->chunk == 0 || *done == scan->set->n)
+    if (st != MADPO_OK || *done % scan->chunk == 0 || *done == scan->n)
         return st;
     *done -= *done % scan->chunk;
     st = madpo_records_close(state->records, err);
@@ -89,7 +89,7 @@ static madpo_status scan_init(scan_state *state, const madpo_scan *scan, madpo_e
 
 madpo_status madpo_scan_run(const madpo_scan *scan, madpo_error *err)
 {
-    size_t done = 0, n = scan->set->n;
+    size_t done = 0, n = scan->n;
     scan_state state;
     madpo_meter meter;
     madpo_status st = scan_init(&state, scan, err);

@@ -11,8 +11,9 @@ typedef struct madpo_scan {
     madpo_model *model;
     bool rewards; /* one reward per sequence, else the summed log-prob of its rows */
     const madpo_pairset *set;
-    const int64_t *order; /* [set->n] pairs in the order to run them */
-    size_t chunk;         /* pairs packed together, at most; as in training */
+    const int64_t *order; /* [n] pairs in the order to run them */
+    size_t n;
+    size_t chunk; /* pairs packed together, at most; as in training */
     madpo_batch_limits limits;
     /* Line about pair i with the values of its two answers (new reference, NULL without memory). */
     json_t *(*record)(void *user, size_t i, double chosen, double rejected);

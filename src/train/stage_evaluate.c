@@ -1,7 +1,7 @@
 /* Stage evaluate: one sample of the reference (the SFT model) and one of the policy for each
  * held-out prompt, from the same random streams, and their mean true score with its 95 % interval.
  * For given pairs there is no ground truth: then the run's own reward model judges, which is what
- * the policy was trained towards, and is said so. Results: samples.jsonl
+ * the policy was trained towards, and is said so; of several the mean. Results: samples.jsonl
  * ({"who","i","prompt","text","score"}, first all of the reference, then all of the policy) and the
  * "eval" events. */
 #include <math.h>
@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "train/batches.h"
+#include "train/reward_models.h"
 #include "train/sampler.h"
 #include "train/stats.h"
 
@@ -203,6 +204,7 @@ static madpo_status samples_as_pairs(madpo_pairs **out, const evaluate *e, madpo
     return st;
 }
 
+/* Adds the scores of one reward model. */
 typedef struct judge {
     evaluate *e;
     madpo_stage_model net;
@@ -216,17 +218,20 @@ static madpo_status judge_batch(void *user, const madpo_batch *batch, size_t fir
     madpo_status st = madpo_model_rewards(j->net.model, batch, j->value, err);
 
     for (int64_t s = 0; s < batch->n_seq && st == MADPO_OK; s++)
-        j->e->score[s % 2 == 0 ? REFERENCE : POLICY][first + (size_t)s / 2] = (double)j->value[s];
+        j->e->score[s % 2 == 0 ? REFERENCE : POLICY][first + (size_t)s / 2] += (double)j->value[s];
     return st;
 }
 
-static madpo_status judge_examples(evaluate *e, const madpo_examples *examples, madpo_error *err)
+static madpo_status judge_examples(evaluate *e, const madpo_reward_model *which,
+                                   const madpo_examples *examples, madpo_error *err)
 {
     const madpo_options *o = e->ctx->options;
     const madpo_examples *lists[] = {examples};
     madpo_batch_limits limits;
-    madpo_stage_model_setup model = {
-        .stage = stage_name, .from = MADPO_FROM_REWARD, .reward_head = true};
+    madpo_stage_model_setup model = {.stage = stage_name,
+                                     .name = which->only ? NULL : which->name,
+                                     .from = MADPO_FROM_REWARD,
+                                     .reward_head = true};
     madpo_batches batches = {0};
     judge j = {.e = e};
     int64_t *order = malloc((examples->n + 1) * sizeof *order);
@@ -252,6 +257,26 @@ static madpo_status judge_examples(evaluate *e, const madpo_examples *examples, 
     return st;
 }
 
+/* The mean of what the reward models say. */
+static madpo_status judge_by_all(evaluate *e, const madpo_examples *examples, madpo_error *err)
+{
+    size_t n = madpo_reward_models_count(e->ctx->options);
+    madpo_status st = MADPO_OK;
+
+    for (int who = 0; who < N_WHO; who++)
+        for (size_t i = 0; i < e->prompts.n; i++)
+            e->score[who][i] = 0.0;
+    for (size_t k = 0; k < n && st == MADPO_OK; k++) {
+        madpo_reward_model which = madpo_reward_models_at(e->ctx->options, k);
+
+        st = judge_examples(e, &which, examples, err);
+    }
+    for (int who = 0; who < N_WHO; who++)
+        for (size_t i = 0; i < e->prompts.n; i++)
+            e->score[who][i] /= (double)n;
+    return st;
+}
+
 static madpo_status judge_by_reward(evaluate *e, madpo_error *err)
 {
     madpo_tokenize_options options = madpo_stage_tokenize_options(e->ctx);
@@ -266,7 +291,7 @@ static madpo_status judge_by_reward(evaluate *e, madpo_error *err)
     if (st == MADPO_OK)
         st = madpo_examples_from_pairs(&examples, pairs, e->ctx->tok, &options, err);
     if (st == MADPO_OK)
-        st = judge_examples(e, &examples, err);
+        st = judge_by_all(e, &examples, err);
     madpo_examples_dispose(&examples);
     madpo_pairs_free(pairs);
     return st;
@@ -283,7 +308,7 @@ static madpo_status evaluate_judge(evaluate *e, madpo_error *err)
                     json_number_value(json_object_get(sample_line(e, who, i), "score"));
         return MADPO_OK;
     }
-    if (!madpo_stage_has_model(e->ctx, "reward")) {
+    if (!madpo_reward_models_trained(e->ctx)) {
         madpo_run_message(e->ctx->run,
                           "evaluate: given pairs have no ground truth and there is no reward "
                           "model, so the samples are not scored");

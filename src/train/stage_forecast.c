@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/strbuf.h"
+#include "train/margins_given.h"
 #include "train/stage_parts.h"
 
 typedef struct forecast {
@@ -101,10 +102,12 @@ static madpo_status forecast_training(forecast *f, madpo_error *err)
          .train = true,
          .limits = limits(f->ctx, o->policy.o.batch, true)},
     };
+    bool given = madpo_margins_are_given(f->ctx, f->ctx->given_pairs); /* without a model */
     madpo_status st = MADPO_OK;
 
     for (size_t i = 0; i < sizeof setups / sizeof *setups && st == MADPO_OK; i++)
-        st = forecast_stage(f, &setups[i], err);
+        if (setups[i].from != MADPO_FROM_REWARD || !given)
+            st = forecast_stage(f, &setups[i], err);
     return st;
 }
 

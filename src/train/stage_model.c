@@ -51,8 +51,14 @@ static bool trains_adapters(const madpo_stage_context *ctx)
     return ctx->options->lora.rank > 0;
 }
 
+bool madpo_stage_drops_out(const madpo_stage_context *ctx)
+{
+    return trains_adapters(ctx) && ctx->options->lora.dropout > 0.0;
+}
+
 /* The result of a stage: a whole model, or an adapter on the base. */
-static madpo_status parts_result(madpo__stage_parts *p, const char *name, madpo_error *err)
+static madpo_status parts_result(madpo__stage_parts *p, const char *stage, const char *name,
+                                 madpo_error *err)
 {
     const madpo_stage_context *ctx = p->ctx;
     char *dir;
@@ -60,7 +66,7 @@ static madpo_status parts_result(madpo__stage_parts *p, const char *name, madpo_
     if (!p->planned && !madpo_stage_has_model(ctx, name))
         return madpo_error_set(err, MADPO_ERR_DATA,
                                "%s: %s/models/%s is not there: run the stage %s first (run.stages)",
-                               p->setup->stage, madpo_run_dir(ctx->run), name, name);
+                               p->setup->stage, madpo_run_dir(ctx->run), name, stage);
     dir = madpo_run_path(ctx->run, "models/%s", name);
     if (!dir)
         return no_memory(p->setup->stage, err);
@@ -96,11 +102,12 @@ static madpo_status parts_find(madpo__stage_parts *p, madpo_error *err)
     case MADPO_FROM_START:
         return parts_start(p, true, err);
     case MADPO_FROM_SFT:
-        return !sft && ctx->base->dir ? parts_start(p, true, err) : parts_result(p, "sft", err);
+        return !sft && ctx->base->dir ? parts_start(p, true, err)
+                                      : parts_result(p, "sft", "sft", err);
     case MADPO_FROM_REWARD:
-        return parts_result(p, "reward", err);
+        return parts_result(p, "reward", p->setup->name ? p->setup->name : "reward", err);
     case MADPO_FROM_POLICY:
-        return parts_result(p, "policy", err);
+        return parts_result(p, "policy", "policy", err);
     }
     return MADPO_OK;
 }
@@ -263,12 +270,22 @@ static madpo_status parts_new_model(madpo_model **out, const madpo__stage_parts 
     return st;
 }
 
+/* Seed of what a model is begun with; that of one of several models has its name in it. */
+static uint64_t parts_seed(const madpo__stage_parts *p, const char *purpose)
+{
+    char of[128];
+
+    if (!p->setup->name)
+        return madpo_stage_seed(p->ctx, purpose);
+    snprintf(of, sizeof of, "%s %s", purpose, p->setup->name);
+    return madpo_stage_seed(p->ctx, of);
+}
+
 static madpo_status parts_fill(madpo_model *model, const madpo__stage_parts *p, madpo_error *err)
 {
-    const madpo_stage_context *ctx = p->ctx;
     const char *stage = p->setup->stage;
-    uint64_t init = madpo_stage_seed(ctx, strcmp(stage, "sft") == 0 ? "init" : "reward init");
-    uint64_t head = madpo_stage_seed(ctx, "reward head");
+    uint64_t init = parts_seed(p, strcmp(stage, "sft") == 0 ? "init" : "reward init");
+    uint64_t head = parts_seed(p, "reward head");
     char adapter[64];
     madpo_status st =
         p->base ? madpo_model_load(model, p->base, head, err) : madpo_model_init(model, init, err);
@@ -277,7 +294,7 @@ static madpo_status parts_fill(madpo_model *model, const madpo__stage_parts *p, 
     if (st == MADPO_OK && p->frozen)
         st = madpo_model_adapter_load(model, 0, p->frozen, err);
     if (st == MADPO_OK && p->n > 0 && p->slot[p->n - 1].train)
-        st = madpo_model_adapter_init(model, p->n - 1, madpo_stage_seed(ctx, adapter), err);
+        st = madpo_model_adapter_init(model, p->n - 1, parts_seed(p, adapter), err);
     return st;
 }
 

@@ -25,6 +25,8 @@ madpo_stage_from madpo_stage_reward_from(const madpo_options *options); /* rewar
 
 typedef struct madpo_stage_model_setup {
     const char *stage; /* who asks: in messages, and the name of the adapter to train */
+    const char *name;  /* of one of several models that the stage trains or the run has: decides its
+                          seeds and where it lies; NULL = the only one */
     madpo_stage_from from;
     bool train, reward_head;
     madpo_batch_limits limits;
@@ -42,6 +44,8 @@ madpo_status madpo_stage_open(madpo_stage_model *out, madpo_stage_context *ctx,
                               const madpo_stage_model_setup *setup,
                               madpo_error *err) MADPO_MUST_CHECK;
 void madpo_stage_model_dispose(madpo_stage_model *net);
+/* Do training passes differ from others? */
+bool madpo_stage_drops_out(const madpo_stage_context *ctx);
 bool madpo_stage_has_model(const madpo_stage_context *ctx, const char *name);
 /* Save as models/<stage>, with tokenizer: a Hugging Face directory or a PEFT folder. */
 madpo_status madpo_stage_save_model(madpo_stage_context *ctx, const madpo_stage_model *net,

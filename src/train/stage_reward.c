@@ -1,7 +1,9 @@
 /* Stage reward: a scalar reward model of the training pairs, by the Bradley-Terry loss, with a
  * fresh head, from the SFT model, the base, or random weights (reward.init). Early stopping by the
  * held-out loss. Result: models/reward, and how well it orders the held-out pairs: by their (noisy)
- * labels and by their true scores. */
+ * labels and by their true scores. With reward.folds or reward.ensemble several such models, one
+ * after the other (train/reward_models.h); each goes on where it stopped, and those that are done
+ * are left alone. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -10,7 +12,7 @@
 #include "objective/objective.h"
 #include "train/batches.h"
 #include "train/loop.h"
-#include "train/pairset.h"
+#include "train/reward_models.h"
 #include "train/stats.h"
 
 static const char stage_name[] = "reward";
@@ -22,8 +24,13 @@ typedef struct reward {
     madpo_stage_context *ctx;
     madpo_pairset set;
     madpo_batch_limits limits;
-    madpo_stage_model net;
     float *value, *dvalue; /* [max sequences] */
+    int32_t *fold;         /* [set.n] */
+
+    /* of the model at hand */
+    madpo_reward_model which;
+    madpo_examples train; /* [<= set.train.n] a view, as those of the set */
+    madpo_stage_model net;
 } reward;
 
 /* ---- the task ---- */
@@ -88,29 +95,49 @@ static madpo_status reward_prepare(reward *r, madpo_error *err)
 {
     const madpo_options *o = r->ctx->options;
     const madpo_examples *lists[] = {&r->set.all};
-    madpo_stage_model_setup model = {.stage = stage_name,
-                                     .from = madpo_stage_reward_from(o),
-                                     .train = true,
-                                     .reward_head = true};
     madpo_status st = madpo_pairset_load(&r->set, r->ctx, stage_name, true, err);
 
     if (st == MADPO_OK)
         st = madpo_batches_limits(&r->limits, lists, 1, o->reward.o.batch, o->batch.tokens, err);
     if (st != MADPO_OK)
         return st;
-    madpo_run_message(r->ctx->run, "reward: %zu pairs to train on, %zu held out", r->set.train.n,
-                      r->set.held_out.n);
     r->value = malloc((size_t)r->limits.max_sequences * sizeof *r->value);
     r->dvalue = malloc((size_t)r->limits.max_sequences * sizeof *r->dvalue);
-    if (!r->value || !r->dvalue)
+    r->fold = malloc((r->set.n + 1) * sizeof *r->fold);
+    r->train.v = malloc((r->set.train.n + 1) * sizeof *r->train.v);
+    if (!r->value || !r->dvalue || !r->fold || !r->train.v)
         return madpo_error_set(err, MADPO_ERR_NOMEM, "reward: out of host memory");
-    model.limits = r->limits;
+    return madpo_reward_models_folds(r->fold, &r->set, r->ctx, err);
+}
+
+/* The training pairs outside of the model's fold. */
+static void reward_choose(reward *r)
+{
+    r->train.n = 0;
+    for (size_t i = 0; i < r->set.train.n; i++)
+        if (r->which.fold < 0 || r->fold[r->set.train.v[i].id] != r->which.fold)
+            r->train.v[r->train.n++] = r->set.train.v[i];
+}
+
+static madpo_status reward_open(reward *r, madpo_error *err)
+{
+    madpo_stage_model_setup model = {.stage = stage_name,
+                                     .name = r->which.only ? NULL : r->which.name,
+                                     .from = madpo_stage_reward_from(r->ctx->options),
+                                     .train = true,
+                                     .reward_head = true,
+                                     .limits = r->limits};
+
+    reward_choose(r);
+    madpo_run_message(r->ctx->run, "%s: %zu pairs to train on, %zu held out", r->which.name,
+                      r->train.n, r->set.held_out.n);
     return madpo_stage_open(&r->net, r->ctx, &model, err);
 }
 
 static madpo_status reward_train(reward *r, madpo_loop_result *result, madpo_error *err)
 {
     madpo_loop_task task = {.stage = stage_name,
+                            .name = r->which.only ? NULL : r->which.name,
                             .n_columns = REWARD_COLUMNS,
                             .user = r,
                             .units = reward_units,
@@ -120,12 +147,12 @@ static madpo_status reward_train(reward *r, madpo_loop_result *result, madpo_err
                               .options = &r->ctx->options->reward.o,
                               .task = &task,
                               .net = &r->net,
-                              .train = &r->set.train,
+                              .train = &r->train,
                               .held_out = &r->set.held_out,
                               .limits = r->limits};
     madpo_status st = madpo_loop_run(&setup, result, err);
 
-    return st == MADPO_OK ? madpo_stage_save_model(r->ctx, &r->net, stage_name, err) : st;
+    return st == MADPO_OK ? madpo_stage_save_model(r->ctx, &r->net, r->which.name, err) : st;
 }
 
 /* ---- how good it is on held-out pairs ---- */
@@ -196,8 +223,9 @@ static json_t *share_to_json(madpo_share share)
 static void tell_share(reward *r, const char *what, madpo_share share)
 {
     if (share.n > 0)
-        madpo_run_message(r->ctx->run, "reward: %s: %.1f %% [%.1f, %.1f] of %zu pairs", what,
-                          100.0 * share.share, 100.0 * share.low, 100.0 * share.high, share.n);
+        madpo_run_message(r->ctx->run, "%s: %s: %.1f %% [%.1f, %.1f] of %zu pairs", r->which.name,
+                          what, 100.0 * share.share, 100.0 * share.low, 100.0 * share.high,
+                          share.n);
 }
 
 static madpo_status reward_tell(reward *r, const double *rows, madpo_error *err)
@@ -211,18 +239,20 @@ static madpo_status reward_tell(reward *r, const double *rows, madpo_error *err)
         hits +=
             rows[i * REWARD_COLUMNS + REWARD_CHOSEN] > rows[i * REWARD_COLUMNS + REWARD_REJECTED];
     labels = madpo_share_of(hits, n);
-    madpo_run_message(r->ctx->run, "reward: held-out loss %.4f (a coin: %.4f)", loss, log(2.0));
+    madpo_run_message(r->ctx->run, "%s: held-out loss %.4f (a coin: %.4f)", r->which.name, loss,
+                      log(2.0));
     tell_share(r, "held-out pairs in the order of their labels", labels);
     tell_share(r, "held-out pairs in the order of their true scores, all", all);
     tell_share(r, "… those whose true scores differ by at least 1", clear);
-    return madpo_stage_event(
-        r->ctx, "eval",
-        json_pack("{s:s,s:s,s:s,s:I,s:o,s:o,s:o,s:o,s:o,s:f}", "stage", stage_name, "who", "reward",
-                  "metric", "accuracy", "n", (json_int_t)n, "mean", madpo_json_real(labels.share),
-                  "ci95", madpo_stage_interval(labels.low, labels.high), "loss",
-                  madpo_json_real(loss), "true_order", share_to_json(all), "true_order_clear",
-                  share_to_json(clear), "clear_difference", clear_difference),
-        err);
+    return madpo_stage_event(r->ctx, "eval",
+                             json_pack("{s:s,s:s,s:s,s:I,s:o,s:o,s:o,s:o,s:o,s:f}", "stage",
+                                       stage_name, "who", r->which.name, "metric", "accuracy", "n",
+                                       (json_int_t)n, "mean", madpo_json_real(labels.share), "ci95",
+                                       madpo_stage_interval(labels.low, labels.high), "loss",
+                                       madpo_json_real(loss), "true_order", share_to_json(all),
+                                       "true_order_clear", share_to_json(clear), "clear_difference",
+                                       clear_difference),
+                             err);
 }
 
 static madpo_status reward_judge(reward *r, madpo_error *err)
@@ -231,7 +261,8 @@ static madpo_status reward_judge(reward *r, madpo_error *err)
     madpo_status st;
 
     if (r->set.held_out.n == 0) {
-        madpo_run_message(r->ctx->run, "reward: no held-out pairs, so its accuracy is not known");
+        madpo_run_message(r->ctx->run, "%s: no held-out pairs, so its accuracy is not known",
+                          r->which.name);
         return MADPO_OK;
     }
     rows = calloc(r->set.held_out.n * REWARD_COLUMNS, sizeof *rows);
@@ -244,18 +275,44 @@ static madpo_status reward_judge(reward *r, madpo_error *err)
     return st;
 }
 
+/* ---- the stage ---- */
+
+static madpo_status reward_model(reward *r, madpo_error *err)
+{
+    madpo_loop_result result;
+    madpo_status st;
+
+    if (!r->which.only && madpo_run_stage_done(r->ctx->run, r->which.name)) {
+        madpo_run_message(r->ctx->run, "%s: done before", r->which.name);
+        return MADPO_OK;
+    }
+    st = reward_open(r, err);
+    if (st == MADPO_OK)
+        st = reward_train(r, &result, err);
+    if (st == MADPO_OK)
+        st = reward_judge(r, err);
+    madpo_stage_model_dispose(&r->net);
+    if (st == MADPO_OK && !r->which.only)
+        st = madpo_run_set_stage_done(r->ctx->run, r->which.name, err);
+    return st;
+}
+
 madpo_status madpo_stage_reward(madpo_stage_context *ctx, madpo_error *err)
 {
     reward r = {.ctx = ctx};
-    madpo_loop_result result;
+    size_t n = madpo_reward_models_count(ctx->options);
     madpo_status st = reward_prepare(&r, err);
 
-    if (st == MADPO_OK)
-        st = reward_train(&r, &result, err);
-    if (st == MADPO_OK)
-        st = reward_judge(&r, err);
-    madpo_stage_model_dispose(&r.net);
+    for (size_t i = 0; i < n && st == MADPO_OK; i++) {
+        r.which = madpo_reward_models_at(ctx->options, i);
+        if (i > 0)
+            st = madpo_stage_check_stop(ctx, stage_name, (int64_t)i, (int64_t)n, "model", err);
+        if (st == MADPO_OK)
+            st = reward_model(&r, err);
+    }
     madpo_pairset_dispose(&r.set);
+    free(r.train.v);
+    free(r.fold);
     free(r.value);
     free(r.dvalue);
     return st;

@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/strbuf.h"
 #include "device/profile.h"
+#include "train/needs.h"
 #include "train/policy_options.h"
 #include "train/source.h"
 #include "train/stage_model.h"
@@ -298,6 +299,8 @@ static madpo_status trainer_run_stages(madpo_trainer *t, madpo_error *err)
     if (st == MADPO_OK)
         trainer_tell_model(&ctx);
     if (st == MADPO_OK)
+        st = madpo_stage_needs(&ctx, err);
+    if (st == MADPO_OK)
         st = madpo_stage_forecast(&ctx, err);
     for (size_t i = 0; i < madpo_n_stages && st == MADPO_OK; i++)
         if (madpo_options_has_stage(t->options, madpo_stages[i].name))
@@ -400,8 +403,8 @@ madpo_status madpo_trainer_export(const madpo_trainer *trainer, const char *mode
     if (st == MADPO_OK && !madpo_dir_exists(from.s))
         st = madpo_error_set(
             err, MADPO_ERR_USAGE,
-            "there is no finished model '%s' in %s: models are sft, reward and policy, "
-            "each there once its stage is done",
+            "there is no finished model '%s' in %s: models are sft, reward (or "
+            "reward-fold-1 … with reward.folds) and policy, each there once its stage is done",
             model, trainer->dir);
     if (st == MADPO_OK)
         st = madpo_dir_make(dir, err);

@@ -38,11 +38,18 @@ more soft sft,generate,policy policy.objective=soft-dpo policy.margin=scores
 more average sft,generate,policy policy.objective=ipo policy.average=true
 near "$(first soft)" 0.69314718056 "soft-dpo"
 near "$(first average)" 25 "IPO per token"
-expect 2 "$MADPO" train "$tiny" --run beta --quiet --set $stages --set policy.objective=beta-dpo
-one_error 'decides about all pairs of a step'
-expect 2 "$MADPO" train "$tiny" --run beta --quiet --set $stages --set policy.objective=exo --set policy.label_smoothing=0
+
+say "options that make no sense"
+expect 2 "$MADPO" train "$tiny" --run wrong --quiet --set $stages --set policy.objective=exo --set policy.label_smoothing=0
 one_error 'label_smoothing = 0 leaves objective exo without a minimum'
-[ ! -e beta/models ] || fail "something was trained before the mistake was told"
+[ ! -e wrong/models ] || fail "something was trained before the mistake was told"
+
+say "objectives of a whole step: what they decided is told"
+more beta sft,generate,policy policy.objective=beta-dpo
+more amapo sft,generate,policy policy.objective=amapo policy.beta=2
+near "$(first beta)" 0.69314718056 "beta-DPO"
+kept=$("$JSONQ" --where stage=policy ev step madpo/kept <beta/events.jsonl | awk '$1 == "step" { print $3; exit }')
+near "$kept" 0.75 "beta-DPO keeps int(0.8 * 4) of 4 pairs"
 
 say "c_max = 1"
 expect 0 "$MADPO" train "$tiny" --run one --quiet --set $stages --set policy.c_max=1

@@ -28,6 +28,21 @@ same_policy pairs.csv
 sed 's/"prompt"/"q"/; s/"chosen"/"a"/; s/"rejected"/"b"/; s/}$/, "best": "a"}/' pairs.jsonl >renamed.jsonl
 same_policy renamed.jsonl --set data.fields=prompt=q,first=a,second=b,label=best
 
+say "margins of another run in the reward model's place give the same policy, bit for bit"
+margins=from-pairs.jsonl/margins.jsonl
+expect 0 "$MADPO" train "$tiny" --run given --set data.pairs=pairs.jsonl --set data.truncate_prompt=true \
+    --set run.stages=sft,margins,policy --set data.margins=$margins
+no_error
+out_has 'taken from'
+[ ! -e given/models/reward ] || fail "a reward model was trained"
+same_file $margins given/margins.jsonl
+same_file from-pairs.jsonl/models/policy/model.safetensors given/models/policy/model.safetensors
+sed '$d' $margins >fewer.jsonl
+expect 1 "$MADPO" train "$tiny" --run fewer --set data.pairs=pairs.jsonl --set data.truncate_prompt=true \
+    --set run.stages=sft,margins,policy --set data.margins=fewer.jsonl
+one_error 'fewer.jsonl has no margin of pair 59'
+[ ! -e fewer/models ] || fail "it was told too late"
+
 say "chat messages need a layout"
 sed -E 's/"prompt": "([^"]*)"/"prompt": [{"role": "user", "content": "\1"}]/' pairs.jsonl >chat.jsonl
 expect 1 "$MADPO" train "$tiny" --run from-chat --set data.pairs=chat.jsonl --set $stages

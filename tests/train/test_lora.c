@@ -149,6 +149,28 @@ static void test_joined(void **state)
     train_result_free(&r);
 }
 
+/* The decisions of a step come from passes without dropout; the training passes drop what they
+ * would have dropped without them. Deciding nothing is DPO. */
+static void test_planned(void **state)
+{
+    static const char *const dpo[] = {"run.stages=generate,policy", "policy.objective=dpo", NULL};
+    static const char *const beta[] = {"run.stages=generate,policy", "policy.objective=beta-dpo",
+                                       "policy.alpha=0", "policy.keep=1", NULL};
+    const lora_fixture *f = *state;
+    train_result a = lora_run(f, "dpo", f->llama, dpo), b = lora_run(f, "beta-dpo", f->llama, beta);
+    char *dir_a = lora_dir(f, "dpo"), *dir_b = lora_dir(f, "beta-dpo");
+
+    train_assert_same(dir_a, dir_b, "models/policy/adapter_model.safetensors");
+    /* reference and policy agree where nothing is dropped: the decisions saw no gap at first … */
+    assert_true(train_number(train_event(&b, "step", "policy", 0), "madpo/gap/center") == 0.0);
+    /* … while training does drop */
+    assert_true(train_number(train_event(&b, "step", "policy", 1), "madpo/gap/center") != 0.0);
+    train_result_free(&a);
+    train_result_free(&b);
+    free(dir_a);
+    free(dir_b);
+}
+
 static void assert_same_losses(const train_result *a, const train_result *b, const char *stage,
                                double atol)
 {
@@ -203,6 +225,7 @@ int main(void)
                                        cmocka_unit_test(test_reward_from_base),
                                        cmocka_unit_test(test_without_sft),
                                        cmocka_unit_test(test_joined),
+                                       cmocka_unit_test(test_planned),
                                        cmocka_unit_test(test_recompute),
                                        cmocka_unit_test(test_storage)};
 
