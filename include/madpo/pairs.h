@@ -45,6 +45,8 @@ typedef struct madpo_pairs_options {
                             messages are refused */
     const char *system;  /* put in front of conversations that have no system message, as some
                             models' templates do; "" or NULL = nothing */
+    const struct madpo_tokenizer *template_of; /* a tokenizer (of the library's own) whose chat
+                            template also says what its system turns hold; NULL = none */
     int label_base;      /* what label names the first answer, 0 or 1; -1 = told from all labels of
                             the file, an error if each of them is 1 */
     uint64_t label_seed; /* of the labels drawn from scores: P(first is better) = sigmoid(s1-s2) */

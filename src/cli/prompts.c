@@ -93,8 +93,8 @@ static madpo_status add_chat(madpo_cli_prompts *prompts, const madpo_cli_prompti
             "chat messages, but the model's tokenizer has no chat template known here; "
             "name a layout with --layout gemma, llama3 or chatml");
     else
-        st = madpo_chat_format(&text, &n_text, how->layout, own ? list : list + 1, own ? n + 1 : n,
-                               true, &why);
+        st = madpo_chat_format_of(&text, &n_text, how->model->tok, how->layout,
+                                  own ? list : list + 1, own ? n + 1 : n, true, &why);
     st = st == MADPO_OK ? add_text(prompts, how, text, n_text, id, line, err)
                         : refuse(prompts, line, &why, err);
     free(text);

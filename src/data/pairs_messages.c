@@ -106,7 +106,8 @@ static madpo_status chat_answer(const madpo__reader *r, const chat_pair *c, int 
         return madpo_error_set(r->err, MADPO_ERR_NOMEM, "no memory for a conversation");
     memcpy(all, c->context, c->n_context * sizeof *all);
     memcpy(all + c->n_context, answer, n_answer * sizeof *all);
-    st = madpo_chat_format(out, n, r->chat, all, c->n_context + n_answer, false, r->err);
+    st = madpo_chat_format_of(out, n, r->options->template_of, r->chat, all,
+                              c->n_context + n_answer, false, r->err);
     free(all);
     if (st != MADPO_OK)
         return st;
@@ -171,8 +172,8 @@ static madpo_status chat_put_system(const madpo__reader *r, chat_pair *c)
 
 static madpo_status chat_render(madpo__reader *r, const chat_pair *c, madpo_pair *p)
 {
-    madpo_status st = madpo_chat_format(&p->prompt, &p->n_prompt, r->chat, c->context, c->n_context,
-                                        true, r->err);
+    madpo_status st = madpo_chat_format_of(&p->prompt, &p->n_prompt, r->options->template_of,
+                                           r->chat, c->context, c->n_context, true, r->err);
 
     if (st == MADPO_OK)
         st = chat_answer(r, c, 0, p->prompt, p->n_prompt, &p->chosen, &p->n_chosen);

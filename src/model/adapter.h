@@ -27,8 +27,8 @@ typedef struct madpo_adapter_config {
 
 /* Fill *out for a model. `targets`: a list of module names ("q_proj,v_proj"), "all-linear", "" for
  * PEFT's default of the architecture, or a regular expression that matches whole module paths
- * (anything with a character beyond letters, digits, '_', '-', ',' and '.'). A name that is no
- * module of the architecture, or that nothing matches, is MADPO_ERR_CONFIG with the names there
+ * (anything with a character beyond letters, digits, '_', '-', ',', '.' and blanks). A name that is
+ * no module of the architecture, or that nothing matches, is MADPO_ERR_CONFIG with the names there
  * are. */
 typedef struct madpo_adapter_options {
     const char *name; /* up to 63 bytes */
@@ -52,7 +52,9 @@ void madpo_adapter_config_dispose(madpo_adapter_config *config);
 /* Deep copy. */
 madpo_status madpo_adapter_config_copy(madpo_adapter_config *out, const madpo_adapter_config *from,
                                        madpo_error *err) MADPO_MUST_CHECK;
-/* Is DIR an adapter's folder (adapter_config.json)? */
+/* Is DIR an adapter's folder (adapter_config.json)? So is one that is no model's and whose only
+ * adapter lies in a sub-folder, where PEFT puts adapters of a name of their own; all that reads an
+ * adapter takes either. */
 bool madpo_adapter_is_dir(const char *dir);
 /* base_model_name_or_path of DIR/adapter_config.json (owned by the caller, free(); NULL if null).
  */

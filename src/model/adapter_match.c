@@ -16,6 +16,17 @@
 
 /* ---- regular expressions ---- */
 
+/* Number that a group matched; -1 if it took no part (an expression of several alternatives) or
+ * matched something else. */
+static long group_number(const char *text, const PCRE2_SIZE at[2])
+{
+    size_t n = at[1] - at[0];
+
+    if (at[0] == PCRE2_UNSET || n == 0 || n > 9 || strspn(text + at[0], "0123456789") < n)
+        return -1;
+    return strtol(text + at[0], NULL, 10);
+}
+
 /* Does `text` match `expression`, all of it (`whole`) or from its start? If `first` is given it
  * gets the number that the first group matched. */
 static madpo_status regex_match(bool *out, const char *expression, bool whole, const char *text,
@@ -51,8 +62,8 @@ static madpo_status regex_match(bool *out, const char *expression, bool whole, c
         st = madpo_error_set(err, MADPO_ERR_CONFIG,
                              "%s: '%s' takes too many steps to match; write it simpler", where,
                              expression);
-    else if (*out && first)
-        *first = strtol(text + pcre2_get_ovector_pointer(data)[2], NULL, 10);
+    else if ((rc == 0 || rc > 1) && first) /* 0: more groups than are kept */
+        *first = group_number(text, pcre2_get_ovector_pointer(data) + 2);
 done:
     pcre2_match_context_free(context);
     pcre2_match_data_free(data);

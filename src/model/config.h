@@ -103,8 +103,11 @@ int64_t madpo_model_config_parameters(const madpo_model_config *config, bool rew
 void madpo_model_rope_frequencies(double *inv_freq, const madpo_model_config *config, bool full);
 
 /* Hugging Face config.json. Reading refuses by name what would change the forward pass and is not
- * implemented. `base_dir` (may be NULL) holds a config.json whose other keys are kept; `storage` is
- * what torch_dtype is to say. */
+ * implemented; further ids that end a text are taken from a generation_config.json beside it.
+ * `base_dir` (may be NULL) holds a config.json of the same model_type whose other keys are kept;
+ * `storage` is what torch_dtype is to say ("float32"). A reward model without a pad token names
+ * bos as such, if that is not eos: transformers reads the reward at the last other token. What the
+ * model type's keys cannot say is MADPO_ERR_UNSUPPORTED. */
 madpo_status madpo_model_config_save(const madpo_model_config *config, bool reward_head,
                                      const char *storage, const char *base_dir, const char *dir,
                                      madpo_error *err) MADPO_MUST_CHECK;

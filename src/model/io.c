@@ -27,17 +27,26 @@ static madpo_status compare_values(const madpo_model_config *have, const madpo_m
         {"intermediate_size", "model.ffn", file->F, have->F},
         {"the norms' epsilon", "model.norm_eps", file->norm_eps, have->norm_eps},
         {"tie_word_embeddings", "model.tied", file->tied, have->tied},
-        {"the activation's number", "this model", file->act, have->act},
-        {"a bias of q, k and v", "this model", file->qkv_bias, have->qkv_bias},
-        {"a bias of attention's output", "this model", file->o_bias, have->o_bias},
-        {"a bias of the MLP", "this model", file->mlp_bias, have->mlp_bias},
-        {"use_parallel_residual", "this model", file->parallel_residual, have->parallel_residual},
+    };
+    const struct {
+        const char *what;
+        bool differs;
+    } flags[] = {
+        {"the activation", file->act != have->act},
+        {"the bias of q, k and v", file->qkv_bias != have->qkv_bias},
+        {"the bias of attention's output", file->o_bias != have->o_bias},
+        {"the bias of the MLP", file->mlp_bias != have->mlp_bias},
+        {"use_parallel_residual", file->parallel_residual != have->parallel_residual},
     };
 
     for (size_t i = 0; i < sizeof v / sizeof v[0]; i++)
         if (v[i].file != v[i].have)
             return madpo_error_set(err, MADPO_ERR_MISMATCH, "%s: %s is %.17g, but %s says %.17g",
                                    dir, v[i].key, v[i].file, v[i].setting, v[i].have);
+    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++)
+        if (flags[i].differs)
+            return madpo_error_set(err, MADPO_ERR_MISMATCH, "%s: %s differs from this model's", dir,
+                                   flags[i].what);
     return MADPO_OK;
 }
 

@@ -62,10 +62,10 @@ madpo_status madpo_model_init(madpo_model *model, uint64_t seed, madpo_error *er
  * shards listed in model.safetensors.index.json; F32, F16 and BF16 tensors. Loading checks config,
  * names, shapes and that all numbers are finite; every tensor of the files must be used or be known
  * to be of no use. A reward model may start from a causal model's directory (score is then freshly
- * initialised from `seed`). Saving writes what the base is now, in its storage type, atomically per
- * file, in shards of at most 5 GB; unknown keys of config.json and files beside it (generation
- * config, licence) are copied from the directory the base was loaded from. Adapters are not
- * saved: see below. */
+ * initialised from `seed`). Saving writes what the base is now, in its storage type (the reward
+ * head in f32), atomically per file, in shards of at most 5 GB; unknown keys of config.json and
+ * files beside it (generation config, licence) are copied from the directory the base was loaded
+ * from. Adapters are not saved: see below. */
 madpo_status madpo_model_load(madpo_model *model, const char *dir, uint64_t seed,
                               madpo_error *err) MADPO_MUST_CHECK;
 madpo_status madpo_model_save(madpo_model *model, const char *dir,

@@ -270,7 +270,7 @@ madpo_status madpo_chat_format_of(char **out, size_t *n, const madpo_tokenizer *
                                   size_t n_messages, bool add_generation_prompt, madpo_error *err)
 {
     const layout *l = &layouts[kind];
-    const char *template = madpo_tokenizer_chat_template(tok);
+    const char *template = tok ? madpo_tokenizer_chat_template(tok) : NULL;
     madpo_strbuf text = {0};
     madpo_status st = check_messages(l, messages, n_messages, err);
     bool system = st == MADPO_OK && !strcmp(messages->role, "system");
@@ -282,7 +282,7 @@ madpo_status madpo_chat_format_of(char **out, size_t *n, const madpo_tokenizer *
         st = append_dates(&text, l, template, system ? messages : NULL, err);
         messages += system;
         n_messages -= system;
-    } else if (st == MADPO_OK && kind == MADPO_CHAT_CHATML && !system) {
+    } else if (st == MADPO_OK && kind == MADPO_CHAT_CHATML && !system && tok) {
         st = append_default_system(&text, l, tok, err);
     }
     if (st == MADPO_OK) {

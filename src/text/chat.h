@@ -35,7 +35,7 @@ madpo_status madpo_chat_format(char **out, size_t *n, madpo_chat_kind kind,
 /* The same as the tokenizer's own template does it: with the system message that it puts in front
  * when the messages have none (Qwen2, SmolLM2), and with the dates that Llama-3.1 and 3.2 write
  * into every system turn (the template's fixed date: today's would make each day other prompts).
- * `kind` NONE and a tokenizer without template are as madpo_chat_format. */
+ * `kind` NONE, no tokenizer (NULL) and one without template are as madpo_chat_format. */
 madpo_status madpo_chat_format_of(char **out, size_t *n, const madpo_tokenizer *tok,
                                   madpo_chat_kind kind, const madpo_chat_message *messages,
                                   size_t n_messages, bool add_generation_prompt,

@@ -16,6 +16,43 @@ bool madpo__is_space(int32_t cp)
            cp == 0x205F || cp == 0x3000;
 }
 
+/* Letters and numbers of Unicode 15 and 16. The engine of Hugging Face's library knows them, the
+ * utf8proc of a system may not yet: ids must not depend on it. */
+static char_class pretokenize_newer(int32_t cp)
+{
+    static const struct {
+        int32_t first, last;
+        char_class is;
+    } newer[] = {{0x1C89, 0x1C8A, CLASS_LETTER},   {0xA7CB, 0xA7CD, CLASS_LETTER},
+                 {0xA7DA, 0xA7DC, CLASS_LETTER},   {0x105C0, 0x105F3, CLASS_LETTER},
+                 {0x10D40, 0x10D49, CLASS_NUMBER}, {0x10D4A, 0x10D65, CLASS_LETTER},
+                 {0x10D6F, 0x10D85, CLASS_LETTER}, {0x10EC2, 0x10EC4, CLASS_LETTER},
+                 {0x1123F, 0x11240, CLASS_LETTER}, {0x11380, 0x11389, CLASS_LETTER},
+                 {0x1138B, 0x1138B, CLASS_LETTER}, {0x1138E, 0x1138E, CLASS_LETTER},
+                 {0x11390, 0x113B5, CLASS_LETTER}, {0x113B7, 0x113B7, CLASS_LETTER},
+                 {0x113D1, 0x113D1, CLASS_LETTER}, {0x113D3, 0x113D3, CLASS_LETTER},
+                 {0x116D0, 0x116E3, CLASS_NUMBER}, {0x11BC0, 0x11BE0, CLASS_LETTER},
+                 {0x11BF0, 0x11BF9, CLASS_NUMBER}, {0x11F02, 0x11F02, CLASS_LETTER},
+                 {0x11F04, 0x11F10, CLASS_LETTER}, {0x11F12, 0x11F33, CLASS_LETTER},
+                 {0x11F50, 0x11F59, CLASS_NUMBER}, {0x1342F, 0x1342F, CLASS_LETTER},
+                 {0x13441, 0x13446, CLASS_LETTER}, {0x13460, 0x143FA, CLASS_LETTER},
+                 {0x16100, 0x1611D, CLASS_LETTER}, {0x16130, 0x16139, CLASS_NUMBER},
+                 {0x16D40, 0x16D6C, CLASS_LETTER}, {0x16D70, 0x16D79, CLASS_NUMBER},
+                 {0x18CFF, 0x18CFF, CLASS_LETTER}, {0x1B132, 0x1B132, CLASS_LETTER},
+                 {0x1B155, 0x1B155, CLASS_LETTER}, {0x1CCF0, 0x1CCF9, CLASS_NUMBER},
+                 {0x1D2C0, 0x1D2D3, CLASS_NUMBER}, {0x1DF25, 0x1DF2A, CLASS_LETTER},
+                 {0x1E030, 0x1E06D, CLASS_LETTER}, {0x1E4D0, 0x1E4EB, CLASS_LETTER},
+                 {0x1E4F0, 0x1E4F9, CLASS_NUMBER}, {0x1E5D0, 0x1E5ED, CLASS_LETTER},
+                 {0x1E5F0, 0x1E5F0, CLASS_LETTER}, {0x1E5F1, 0x1E5FA, CLASS_NUMBER},
+                 {0x2B739, 0x2B739, CLASS_LETTER}, {0x2EBF0, 0x2EE5D, CLASS_LETTER},
+                 {0x31350, 0x323AF, CLASS_LETTER}};
+
+    for (size_t i = 0; i < sizeof newer / sizeof *newer && cp >= newer[i].first; i++)
+        if (cp <= newer[i].last)
+            return newer[i].is;
+    return CLASS_OTHER;
+}
+
 static char_class pretokenize_class(int32_t cp)
 {
     if (cp < 0)
@@ -38,6 +75,8 @@ static char_class pretokenize_class(int32_t cp)
     case UTF8PROC_CATEGORY_NL:
     case UTF8PROC_CATEGORY_NO:
         return CLASS_NUMBER;
+    case UTF8PROC_CATEGORY_CN:
+        return pretokenize_newer(cp);
     default:
         return CLASS_OTHER;
     }

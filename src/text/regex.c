@@ -205,8 +205,7 @@ static madpo_status regex_compile(madpo_pattern *p, const madpo_strbuf *text, ma
         return madpo_error_set(err, MADPO_ERR_NOMEM, "no memory for a pattern");
     pcre2_set_newline(context, PCRE2_NEWLINE_LF);
     p->code = pcre2_compile((PCRE2_SPTR)(text->s ? text->s : ""), text->n,
-                            PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C |
-                                PCRE2_MATCH_INVALID_UTF,
+                            PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C,
                             &code, &where, context);
     pcre2_compile_context_free(context);
     if (p->code)
@@ -300,28 +299,58 @@ static bool literal_next(const madpo_pattern *p, const char *text, size_t n, siz
     return false;
 }
 
+/* The stretch of valid UTF-8 from f->at. The engine is told not to check it again: it would do so
+ * to the end of the text for every match. */
+static void regex_fence(madpo_find *f)
+{
+    size_t at = f->at, used;
+    int32_t cp;
+
+    for (; at < f->n; at += used) {
+        used = madpo_utf8_read(f->text + at, f->n - at, &cp);
+        if (cp < 0)
+            break;
+    }
+    f->fence = f->at;
+    f->fence_end = at;
+    f->fenced = true;
+}
+
+static int regex_match(const madpo_find *f, uint32_t options)
+{
+    return pcre2_match(f->p->code, (PCRE2_SPTR)f->text + f->fence, f->fence_end - f->fence,
+                       f->at - f->fence, options | PCRE2_NO_UTF_CHECK, f->p->match, f->p->context);
+}
+
 static madpo_status regex_next(madpo_find *f, bool *found, madpo_error *err)
 {
-    const madpo_pattern *p = f->p;
-    int got = pcre2_match(p->code, (PCRE2_SPTR)f->text, f->n, f->at, 0, p->match, p->context);
-    const PCRE2_SIZE *where = pcre2_get_ovector_pointer(p->match);
+    const PCRE2_SIZE *where = pcre2_get_ovector_pointer(f->p->match);
 
-    if (got == PCRE2_ERROR_JIT_STACKLIMIT)
-        got = pcre2_match(p->code, (PCRE2_SPTR)f->text, f->n, f->at, PCRE2_NO_JIT, p->match,
-                          p->context);
-    *found = got >= 0;
-    if (got == PCRE2_ERROR_NOMEMORY)
-        return madpo_error_set(err, MADPO_ERR_NOMEM, "no memory to match a pattern");
-    if (got < 0 && got != PCRE2_ERROR_NOMATCH)
-        return madpo_error_set(err, MADPO_ERR_DATA,
-                               "the tokenizer's pattern takes too many steps on a text of %zu "
-                               "bytes; split the text up",
-                               f->n);
-    if (*found) {
-        f->start = where[0];
-        f->end = where[1];
+    for (;;) {
+        int got;
+
+        if (!f->fenced || f->at > f->fence_end)
+            regex_fence(f);
+        got = regex_match(f, 0);
+        if (got == PCRE2_ERROR_JIT_STACKLIMIT)
+            got = regex_match(f, PCRE2_NO_JIT);
+        if (got == PCRE2_ERROR_NOMEMORY)
+            return madpo_error_set(err, MADPO_ERR_NOMEM, "no memory to match a pattern");
+        if (got < 0 && got != PCRE2_ERROR_NOMATCH)
+            return madpo_error_set(err, MADPO_ERR_DATA,
+                                   "the tokenizer's pattern takes too many steps on a text of %zu "
+                                   "bytes; split the text up",
+                                   f->n);
+        *found = got >= 0;
+        if (*found) {
+            f->start = f->fence + where[0];
+            f->end = f->fence + where[1];
+        }
+        if (*found || f->fence_end >= f->n)
+            return MADPO_OK;
+        f->at = f->fence_end + 1; /* over the byte that is no UTF-8 */
+        f->fenced = false;
     }
-    return MADPO_OK;
 }
 
 static bool covering_next(madpo_find *f)

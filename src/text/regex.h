@@ -38,6 +38,8 @@ typedef struct madpo_find {
     bool matched;      /* there was a match before … */
     size_t last;       /* … which ended here */
     size_t start, end; /* the match */
+    bool fenced;       /* PCRE2: the stretch of valid UTF-8 that is searched is known */
+    size_t fence, fence_end;
 } madpo_find;
 /* *found false at the end. MADPO_ERR_DATA if the engine gives up (its limit of steps). */
 madpo_status madpo__find_next(madpo_find *f, bool *found, madpo_error *err) MADPO_MUST_CHECK;

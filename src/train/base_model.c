@@ -359,10 +359,13 @@ static madpo_status check_fits(const madpo_model_config *config, const madpo_bas
                                bool given_prompts, madpo_error *err)
 {
     int32_t vocab = madpo_tokenizer_vocab(tok);
+    int32_t beyond = config->V; /* Gemma 3 adds a token that its embedding has no row for */
     bool samples = madpo_options_has_stage(o, "generate") || madpo_options_has_stage(o, "evaluate");
     int64_t need = samples ? positions(o, given_prompts) : o->data.max_tokens;
 
-    if (vocab > config->V)
+    while (beyond < vocab && madpo_tokenizer_is_added(tok, beyond))
+        beyond++;
+    if (beyond < vocab)
         return madpo_error_set(err, MADPO_ERR_MISMATCH,
                                "the tokenizer has %d tokens, the model in %s rows for %d: set "
                                "tokenizer.path to the one it was trained with",

@@ -14,31 +14,25 @@ static const char *const chat_names[] = {"none", "gemma", "llama3", "chatml"}; /
 /* What auto stands for in data.chat and data.system. */
 typedef struct given_chat {
     const char *kind;
-    char *system; /* owned, may be NULL */
+    madpo_tokenizer *tok; /* owned, NULL: the run trains one */
 } given_chat;
 
-/* The layout of the named tokenizer's own template, and the system message that it begins with. A
- * template of another kind counts as none: whether there are messages, which need one, only the
- * file tells. */
+/* The named tokenizer and the layout of its own template. A template of another kind counts as
+ * none: whether there are messages, which need one, only the file tells. */
 static madpo_status given_chat_of(given_chat *out, const char *path, madpo_error *err)
 {
     madpo_error why = MADPO_ERROR_INIT;
     madpo_chat_kind kind = MADPO_CHAT_NONE;
-    madpo_tokenizer *tok;
-    size_t n;
-    madpo_status st = madpo_tokenizer_load(&tok, path, err);
+    madpo_status st = madpo_tokenizer_load(&out->tok, path, err);
 
     if (st != MADPO_OK)
         return st;
-    st = madpo_chat_of_tokenizer(&kind, tok, &why);
+    st = madpo_chat_of_tokenizer(&kind, out->tok, &why);
     out->kind = chat_names[st == MADPO_OK ? kind : MADPO_CHAT_NONE];
     if (st == MADPO_ERR_UNSUPPORTED)
         st = MADPO_OK;
     else if (st != MADPO_OK)
         madpo_error_set(err, st, "%s", why.message);
-    if (st == MADPO_OK)
-        st = madpo_chat_default_system(&out->system, &n, tok, err);
-    madpo_tokenizer_free(tok);
     return st;
 }
 
@@ -60,14 +54,15 @@ madpo_status madpo_given_load(madpo_pairs **out, const madpo_options *o, madpo_p
     madpo_pairs_options_defaults(&options);
     options.fields = o->data.fields;
     options.chat = any_kind ? chat.kind : o->data.chat;
-    options.system = any_system ? chat.system : o->data.system;
+    options.system = any_system ? NULL : o->data.system;
+    options.template_of = any_system ? chat.tok : NULL;
     options.label_base = (int)o->data.label_base;
     options.label_seed = (uint64_t)(o->data.label_seed ? o->data.label_seed : o->run.seed);
     options.skip_bad = o->data.skip_bad_lines;
     options.drop_ties = o->data.drop_ties;
     if (st == MADPO_OK)
         st = madpo_pairs_load_with(out, o->data.pairs, &options, report, err);
-    free(chat.system);
+    madpo_tokenizer_free(chat.tok);
     return st;
 }
 
@@ -76,6 +71,7 @@ madpo_status madpo_given_load(madpo_pairs **out, const madpo_options *o, madpo_p
 madpo_tokenize_options madpo_given_tokenize_options(const madpo_options *o)
 {
     const char *truncation = o->data.truncation;
+    bool published = *o->model.path != 0; /* then texts begin and read as Hugging Face has it */
 
     return (madpo_tokenize_options){
         .max_prompt = (int32_t)o->data.max_prompt,
@@ -86,7 +82,9 @@ madpo_tokenize_options madpo_given_tokenize_options(const madpo_options *o)
         .mode = !strcmp(o->data.tokenize, "joint") ? MADPO_TOKENIZE_JOINT : MADPO_TOKENIZE_SEPARATE,
         .add_eos = o->data.add_eos,
         .truncate_prompt = o->data.truncate_prompt,
-        .keep_prompt_start = !strcmp(o->data.prompt_keep, "start")};
+        .keep_prompt_start = !strcmp(o->data.prompt_keep, "start"),
+        .specials = published,
+        .template_bos = published};
 }
 
 /* The pairs that the examples were made from. */

@@ -39,6 +39,24 @@ madpo_objective_options madpo_policy_objective_options(const madpo_options *o,
     return out;
 }
 
+madpo_status madpo_policy_check(const madpo_options *o, madpo_error *err)
+{
+    const madpo_objective *objective = madpo_objective_find(o->policy.objective);
+    madpo_objective_options options;
+    madpo_weight_options weight = madpo_policy_weight_options(o);
+    madpo_status st = MADPO_OK;
+
+    if (madpo_options_has_stage(o, "margins"))
+        st = madpo_weight_options_check(&weight, err);
+    if (st != MADPO_OK || !madpo_options_has_stage(o, "policy"))
+        return st;
+    if (!objective)
+        return madpo_error_set(err, MADPO_ERR_CONFIG, "policy.objective: unknown objective '%s'",
+                               o->policy.objective);
+    options = madpo_policy_objective_options(o, objective);
+    return madpo_objective_options_check(objective, &options, err);
+}
+
 madpo_status madpo_policy_scores_check(const madpo_objective *objective, const madpo_pairs *pairs,
                                        madpo_error *err)
 {

@@ -68,6 +68,34 @@ static madpo_status encode_prompt(madpo_ids *out, madpo_tokenizer *tok, const ch
     return st == MADPO_OK ? madpo_tokenizer_encode(tok, text, n, specials, out, err) : st;
 }
 
+/* A pair's prompt as training has it (madpo_given_tokenize_options); *n_front counts what stands in
+ * front of its text. A prompt must have a token: where there is none, bos it is. */
+static madpo_status encode_given(madpo_ids *out, size_t *n_front, const madpo_stage_context *ctx,
+                                 const madpo_pair *pair, madpo_error *err)
+{
+    const madpo_tokenize_options o = madpo_stage_tokenize_options(ctx);
+    madpo_tokenizer *tok = ctx->tok;
+    bool specials = o.specials || pair->specials;
+    const int32_t *front = madpo_tokenizer_front(tok, n_front);
+    madpo_ids text = {0};
+    madpo_status st;
+
+    out->n = 0;
+    if (!o.template_bos || (*n_front == 0 && pair->n_prompt == 0)) {
+        *n_front = madpo_tokenizer_bos(tok) >= 0;
+        return encode_prompt(out, tok, pair->prompt, pair->n_prompt, specials, err);
+    }
+    st = madpo_tokenizer_encode(tok, pair->prompt, pair->n_prompt, specials, &text, err);
+    if (text.n >= *n_front && *n_front > 0 && memcmp(text.v, front, *n_front * sizeof *front) == 0)
+        *n_front = 0; /* the text brings it along */
+    for (size_t i = 0; i < *n_front && st == MADPO_OK; i++)
+        st = madpo_ids_push(out, front[i], err);
+    for (size_t i = 0; i < text.n && st == MADPO_OK; i++)
+        st = madpo_ids_push(out, text.v[i], err);
+    madpo_ids_dispose(&text);
+    return st;
+}
+
 /* Decode the first `cut` ids of a review. *text stays NULL if that splits a character or would be
  * tokenized into more than max_ids (bos included). */
 static madpo_status try_cut(char **text, madpo_ids *ids, const madpo_ids *review, size_t cut,
@@ -228,12 +256,11 @@ static madpo_status add_pair(madpo_prompts *prompts, const madpo_stage_context *
                                              : o->data.max_tokens - o->generate.max_new);
     madpo_ids ids = {0};
     char *text = NULL;
-    madpo_status st =
-        encode_prompt(&ids, ctx->tok, pair->prompt, pair->n_prompt, pair->specials, err);
+    size_t n_front;
+    madpo_status st = encode_given(&ids, &n_front, ctx, pair, err);
 
     if (st == MADPO_OK && ids.n > max) /* bos and the others' end or beginning, as for training */
-        cut_prompt(&ids, max, madpo_tokenizer_bos(ctx->tok) >= 0,
-                   strcmp(o->data.prompt_keep, "start") == 0);
+        cut_prompt(&ids, max, n_front, strcmp(o->data.prompt_keep, "start") == 0);
     if (st == MADPO_OK)
         st = madpo_utf8_sanitize(&text, NULL, pair->prompt, pair->n_prompt, err);
     if (st != MADPO_OK) {

@@ -125,28 +125,35 @@ static madpo_status forecast_sampling(forecast *f, madpo_error *err)
     return st == MADPO_OK ? forecast_stage(f, &evaluate, err) : st;
 }
 
-/* Settings that would make it smaller, those that cost least first. */
+static void remedy(madpo_strbuf *b, bool helps, const char *what)
+{
+    if (helps)
+        madpo_strbuf_printf(b, "%s%s", b->n > 0 ? ", " : "", what);
+}
+
+/* Settings that would make it smaller, those that cost least first; smaller batches only where the
+ * weights alone leave room for any. */
 static void remedies(madpo_strbuf *b, const forecast *f)
 {
     const madpo_options *o = f->ctx->options;
-    bool train = f->options.train;
+    const madpo_memory_plan *p = &f->plan;
+    bool given = f->ctx->base->dir, train = f->options.train, samples = f->options.gen_slots > 0;
+    bool room = p->weights + p->gradients + p->optimiser + p->packed < p->available;
+    bool frozen = given && (o->lora.rank > 0 || !train);
+    char batch[64], rank[64];
 
-    if (f->options.gen_slots > 0)
-        madpo_strbuf_printf(b, "lower generate.batch (now %lld)", (long long)o->generate.batch);
-    else
-        madpo_strbuf_printf(b, "lower batch.tokens (now %lld)", (long long)o->batch.tokens);
-    if (train && !f->options.recompute)
-        madpo_strbuf_append(b, ", set model.recompute = true");
-    if (f->ctx->base->dir && (o->lora.rank > 0 || !train) && f->options.storage == MADPO_DTYPE_F32)
-        madpo_strbuf_append(b, ", set model.storage = \"bf16\"");
-    if (f->ctx->base->dir && o->lora.rank == 0 && train)
-        madpo_strbuf_append(b, ", train adapters only (lora.rank = 16)");
-    if (o->lora.rank > 16 && train)
-        madpo_strbuf_printf(b, ", lower lora.rank (now %lld)", (long long)o->lora.rank);
-    if (!f->ctx->base->dir)
-        madpo_strbuf_append(b, ", lower model.hidden or model.layers");
-    if (o->device.memory_mb > 0)
-        madpo_strbuf_append(b, ", or raise device.memory_mb");
+    snprintf(batch, sizeof batch,
+             samples ? "lower generate.batch (now %lld)" : "lower batch.tokens (now %lld)",
+             (long long)(samples ? o->generate.batch : o->batch.tokens));
+    snprintf(rank, sizeof rank, "lower lora.rank (now %lld)", (long long)o->lora.rank);
+    remedy(b, room, batch);
+    remedy(b, room && train && !f->options.recompute, "set model.recompute = true");
+    remedy(b, frozen && f->options.storage == MADPO_DTYPE_F32, "set model.storage = \"bf16\"");
+    remedy(b, given && !frozen, "train adapters only (lora.rank = 16)");
+    remedy(b, frozen && train && o->lora.rank > 16, rank);
+    remedy(b, given && !room, "take a smaller model");
+    remedy(b, !given, "lower model.hidden or model.layers");
+    remedy(b, o->device.memory_mb > 0, "raise device.memory_mb");
 }
 
 static madpo_status refuse(const forecast *f, const char *line, madpo_error *err)

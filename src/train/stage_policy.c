@@ -120,7 +120,7 @@ static madpo_status policy_objective(madpo_policy *p, madpo_error *err)
     p->needs = madpo_objective_needs_of(p->objective, &p->options);
     madpo_objective_state_init(&p->state, p->objective, &p->options);
     madpo_run_message(p->ctx->run, "policy: %s: %s", p->objective->name, p->objective->formula);
-    return madpo_objective_options_check(p->objective, &p->options, err);
+    return madpo_policy_check(o, err);
 }
 
 static madpo_status policy_prepare(madpo_policy *p, madpo_error *err)

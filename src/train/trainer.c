@@ -107,6 +107,8 @@ madpo_status madpo_trainer_new(madpo_trainer **out, const madpo_config *config,
         t->listener = *options->listener;
     st = madpo_config_check(config, err);
     if (st == MADPO_OK)
+        st = madpo_policy_check(madpo_config_options(config), err);
+    if (st == MADPO_OK)
         st = madpo_config_clone(&t->config, config, err);
     if (st == MADPO_OK) {
         t->options = madpo_config_options(t->config);

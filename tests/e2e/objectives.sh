@@ -39,6 +39,11 @@ more average sft,generate,policy policy.objective=ipo policy.average=true
 near "$(first soft)" 0.69314718056 "soft-dpo"
 near "$(first average)" 25 "IPO per token"
 
+say "options that make no sense"
+expect 2 "$MADPO" train "$tiny" --run wrong --quiet --set $stages --set policy.objective=exo --set policy.label_smoothing=0
+one_error 'label_smoothing = 0 leaves objective exo without a minimum'
+[ ! -e wrong/models ] || fail "something was trained before the mistake was told"
+
 say "objectives of a whole step: what they decided is told"
 more beta sft,generate,policy policy.objective=beta-dpo
 more amapo sft,generate,policy policy.objective=amapo policy.beta=2

@@ -157,7 +157,7 @@ static int32_t *append(int32_t *to, const json_t *ids, int32_t *n)
     return to;
 }
 
-enum { LONGEST = 256 }; /* text */
+enum { LONGEST = 1024 }; /* text */
 
 static example_list new_list(size_t n, size_t longest)
 {

@@ -75,8 +75,8 @@ madpo_model *lora_model(madpo_device *dev, size_t k, const setting *s)
 
             if (lora->r == 0)
                 continue;
-            randomise(m, lora->a, .3, (uint64_t)(100 * i + at));
-            randomise(m, lora->b, .3, (uint64_t)(1000 + 100 * i + at));
+            randomise(m, lora->a, .15, (uint64_t)(100 * i + at));
+            randomise(m, lora->b, .15, (uint64_t)(1000 + 100 * i + at));
         }
     return m;
 }

@@ -196,6 +196,16 @@ static const struct {
      LORA ",\"target_modules\":[\"q_proj\"],\"layers_to_transform\":[1],"
           "\"layers_pattern\":[\"h\",\"layers\"]}",
      "q1"},
+    {"llama",
+     LORA ",\"target_modules\":[\"q_proj\"],\"layers_to_transform\":[1],"
+          "\"layers_pattern\":[\"layers|x\",\"(?:h|layers)\"]}",
+     "!target_modules ('q_proj', …) match no module of this llama model of 2 layers (there are: "
+     "q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj); the adapter is for another "
+     "base"},
+    {"llama",
+     LORA ",\"target_modules\":[\"q_proj\"],\"layers_to_transform\":[1],"
+          "\"layers_pattern\":[\"(?:h|layers)\"]}",
+     "q1"},
     {"gpt2", LORA ",\"target_modules\":[\"c_attn\"],\"layers_to_transform\":[1]}", "qkv1"},
     {"llama",
      LORA ",\"target_modules\":[\"q_proj\",\"v_proj\"],\"rank_pattern\":{\"q_proj\":4,"

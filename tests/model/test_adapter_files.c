@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "model/io_inside.h"
 #include "tests/model/lora_test.h"
+#include "tests/support/fail_alloc.h"
 #include "tests/support/tmp.h"
 
 /* Two adapters, the second trained. */
@@ -436,6 +437,37 @@ static void test_published(void **state)
     tmp_free(dir);
 }
 
+/* Every allocation of saving, joining, loading and merging fails once, jansson's aside. */
+static void test_no_memory(void **state)
+{
+    setting s = pair_of(true, MADPO_DTYPE_F32);
+    madpo_model *m = lora_model(*state, 4, &s);
+    char *dir = tmp_new();
+    bool reached = true;
+    size_t n = 1;
+
+    MODEL_OK(madpo_model_adapter_save(m, 0, dir, NULL, err));
+    for (; reached && n < 20000; n += n < 80 ? 1 : 13) {
+        madpo_status st;
+
+        fail_alloc_arm(n);
+        st = madpo_model_adapter_load(m, 0, dir, NULL);
+        if (st == MADPO_OK)
+            st = madpo_model_adapter_save(m, 0, dir, "base", NULL);
+        if (st == MADPO_OK)
+            st = madpo_model_adapters_save_joined(m, "sum", dir, NULL, NULL);
+        if (st == MADPO_OK)
+            st = madpo_model_merge(m, NULL);
+        reached = fail_alloc_disarm();
+        assert_true(st == MADPO_OK || (reached && st == MADPO_ERR_NOMEM));
+        madpo_model_adapter_enable(m, 0, true);
+        MODEL_OK(madpo_model_adapter_save(m, 0, dir, NULL, err));
+    }
+    assert_true(n > 80 && n < 20000);
+    tmp_free(dir);
+    madpo_model_free(m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -447,6 +479,7 @@ int main(void)
         cmocka_unit_test(test_folders),
         cmocka_unit_test(test_inner_names),
         cmocka_unit_test(test_published),
+        cmocka_unit_test(test_no_memory),
     };
 
     return cmocka_run_group_tests(tests, model_setup, model_teardown);

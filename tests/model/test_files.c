@@ -196,7 +196,7 @@ static void mismatch(madpo_device *dev, const madpo_model_config *file,
 
 static void test_mismatch(void **state)
 {
-    madpo_model_config l = model_config("llama", true), g = model_config("gemma3", true), c = l;
+    madpo_model_config l = model_config("llama", true), g = model_config("gemma3", true), c = l, p;
 
     mismatch(*state, &g, &l, ": a gemma3 model, but model.arch says llama");
     c.C = 24;
@@ -204,6 +204,18 @@ static void test_mismatch(void **state)
     c = l;
     c.tied = false;
     mismatch(*state, &l, &c, ": tie_word_embeddings is 1, but model.tied says 0");
+    c = l;
+    c.qkv_bias = c.o_bias = true;
+    mismatch(*state, &l, &c, ": the bias of q, k and v differs from this model's");
+    c = l;
+    c.act = MADPO_ACT_GELU;
+    mismatch(*state, &l, &c, ": the activation differs from this model's");
+    c = l;
+    c.rope = (madpo_rope_scaling){.kind = MADPO_ROPE_LINEAR, .factor = 2};
+    mismatch(*state, &l, &c, ": RoPE's scaling or share of a head differs from this model's");
+    p = c = model_config("gpt2", true);
+    c.max_positions = 65;
+    mismatch(*state, &p, &c, ": n_positions is 64, but this model has 65");
     c = g;
     c.window = 6;
     mismatch(

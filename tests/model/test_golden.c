@@ -20,15 +20,17 @@
 
 /* ---- log-probs ---- */
 
-static void check_tokens(madpo_model *m, const json_t *texts, double most, double mean)
+/* All texts in one batch within these limits. */
+static void check_tokens(madpo_model *m, const madpo_model_options *limits, const json_t *texts,
+                         double most, double mean)
 {
-    madpo_model_options o = golden_options(false, false);
     example_list list = golden_texts(texts);
-    madpo_packer *packer = packer_new(&o);
+    madpo_packer *packer = packer_new(limits);
     const madpo_batch *b = pack(packer, &list, 0, list.n);
-    float logp[256];
+    float *logp = calloc((size_t)b->R, sizeof *logp);
     double sum = 0;
 
+    assert_non_null(logp);
     MODEL_OK(madpo_model_logps(m, b, logp, NULL, err));
     for (size_t k = 0; k < list.n; k++) {
         const json_t *want = golden_get(json_array_get(texts, k), "logp");
@@ -43,6 +45,7 @@ static void check_tokens(madpo_model *m, const json_t *texts, double most, doubl
         }
     }
     golden_close(sum / (double)b->R, 0, mean, 0, "mean difference");
+    free(logp);
     madpo_packer_free(packer);
     examples_free(&list);
 }
@@ -237,7 +240,7 @@ static void check_storage(const char *dir, const json_t *golden)
     if (o.storage == MADPO_DTYPE_F32)
         return;
     m = golden_model(dir, &o);
-    check_tokens(m, golden_get(golden, "sequences"), TOKEN_MAX, TOKEN_MEAN);
+    check_tokens(m, &o, golden_get(golden, "sequences"), TOKEN_MAX, TOKEN_MEAN);
     madpo_model_free(m);
 }
 
@@ -247,7 +250,7 @@ static void causal_case(const char *dir, const json_t *golden)
     madpo_model *m = golden_model(dir, &o);
     const json_t *texts = golden_get(golden, "sequences"), *reward = golden_get(golden, "reward");
 
-    check_tokens(m, texts, TOKEN_MAX, TOKEN_MEAN);
+    check_tokens(m, &o, texts, TOKEN_MAX, TOKEN_MEAN);
     check_distributions(m, texts);
     madpo_model_free(m);
     check_storage(dir, golden);
@@ -293,9 +296,10 @@ static void test_given(void **state)
     madpo_model_options o = golden_options(false, false);
     madpo_model *m;
 
+    o.max_tokens = o.max_rows = 1024;
     MODEL_OK(madpo_model_storage_of(&o.storage, *state, err));
     m = golden_model(*state, &o);
-    check_tokens(m, golden_get(golden, "sequences"), 1e-3, 1e-4);
+    check_tokens(m, &o, golden_get(golden, "sequences"), 1e-3, 1e-4);
     madpo_model_free(m);
     json_decref(golden);
 }

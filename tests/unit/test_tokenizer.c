@@ -53,6 +53,27 @@ static int teardown(void **state)
 
 /* ---- pieces ---- */
 
+/* The pieces joined by '|'; digits 0: GPT-2's pattern, else how many of them Llama-3's takes. */
+static void expect_pieces(const char *text, const char *pieces, int digits)
+{
+    char got[200];
+    size_t n = strlen(text), at = 0, w = 0;
+
+    while (at < n) {
+        size_t end = digits ? madpo__pretokenize_llama3(text, n, at, digits)
+                            : madpo__pretokenize_next(text, n, at);
+
+        assert_true(end > at && end <= n && w + n + 2 < sizeof got);
+        if (at)
+            got[w++] = '|';
+        memcpy(got + w, text + at, end - at);
+        w += end - at;
+        at = end;
+    }
+    got[w] = '\0';
+    assert_string_equal(got, pieces);
+}
+
 /* Pieces joined by '|', as GPT-2's pattern gives them in the engine of the `tokenizers` library. */
 static void test_pieces(void **state)
 {
@@ -84,27 +105,52 @@ static void test_pieces(void **state)
         {"\xE6\x98\xA0\xE7\x94\xBB\xE3\x80\x82", "\xE6\x98\xA0\xE7\x94\xBB|\xE3\x80\x82"},
         {"a\xFF\xFE"
          "b \xC3",
-         "a|\xFF\xFE|b| \xC3"},              /* bytes that are not UTF-8: other */
+         "a|\xFF\xFE|b| \xC3"}, /* bytes that are not UTF-8: other */
+        {"a\xF0\xB1\x8D\x90"
+         "b\xF0\x91\xBD\x90",
+         "a\xF0\xB1\x8D\x90"
+         "b|\xF0\x91\xBD\x90"}, /* U+31350, U+11F50: a letter and a digit since Unicode 15 */
         {"\xED\xA0\x80x", "\xED\xA0\x80|x"}, /* a surrogate is not UTF-8 */
     };
 
     (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        expect_pieces(cases[i].text, cases[i].pieces, 0);
+}
+
+/* The same for the patterns of Llama-3 (digits in threes) and Qwen2 (alone). */
+static void test_pieces_llama3(void **state)
+{
+    static const struct {
+        const char *text, *llama3, *qwen;
+    } cases[] = {
+        {"Hello world", "Hello| world", NULL},
+        {"it's IT'S we'LL I'Re y'all", "it|'s| IT|'S| we|'LL| I|'Re| y|'all", NULL},
+        {"x'\xC5\xBFy 'dx", "x|'\xC5\xBF|y| '|dx", NULL}, /* long s folds to s */
+        {"a1b1234567 89", "a|1|b|123|456|7| |89", "a|1|b|1|2|3|4|5|6|7| |8|9"},
+        {"  hi", " | hi", NULL},
+        {"\thi (yes)!\n\n x", "\thi| (|yes|)!\n\n| x", NULL},
+        {"a\n\n  b", "a|\n\n| | b", NULL},
+        {"a \r\n \n  \tb", "a| \r\n \n|  |\tb", NULL},
+        {"a  ", "a|  ", NULL},
+        {"\xC2\xA0"
+         "x\xE3\x80\x80 y",
+         "\xC2\xA0"
+         "x|\xE3\x80\x80| y",
+         NULL},
+        {"e\xCC\x81t", "e|\xCC\x81t", NULL},
+        {"!\r\n'\n\rz", "!\r\n|'\n\r|z", NULL},
+        {"\xFF"
+         "a\xC3",
+         "\xFF"
+         "a|\xC3",
+         NULL},
+    };
+
+    (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        char got[200];
-        size_t n = strlen(cases[i].text), at = 0, w = 0;
-
-        while (at < n) {
-            size_t end = madpo__pretokenize_next(cases[i].text, n, at);
-
-            assert_true(end > at && end <= n && w + n + 2 < sizeof got);
-            if (at)
-                got[w++] = '|';
-            memcpy(got + w, cases[i].text + at, end - at);
-            w += end - at;
-            at = end;
-        }
-        got[w] = '\0';
-        assert_string_equal(got, cases[i].pieces);
+        expect_pieces(cases[i].text, cases[i].llama3, 3);
+        expect_pieces(cases[i].text, cases[i].qwen ? cases[i].qwen : cases[i].llama3, 1);
     }
 }
 
@@ -405,17 +451,12 @@ static void test_decode_refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pieces),
-        cmocka_unit_test(test_round_trip),
-        cmocka_unit_test(test_every_byte),
-        cmocka_unit_test(test_sanitize),
-        cmocka_unit_test(test_heap_against_definition),
-        cmocka_unit_test(test_long_word),
-        cmocka_unit_test(test_cache_overflow),
-        cmocka_unit_test(test_training),
-        cmocka_unit_test(test_special_text),
-        cmocka_unit_test(test_train_refusals),
-        cmocka_unit_test(test_decode_refusals),
+        cmocka_unit_test(test_pieces),         cmocka_unit_test(test_pieces_llama3),
+        cmocka_unit_test(test_round_trip),     cmocka_unit_test(test_every_byte),
+        cmocka_unit_test(test_sanitize),       cmocka_unit_test(test_heap_against_definition),
+        cmocka_unit_test(test_long_word),      cmocka_unit_test(test_cache_overflow),
+        cmocka_unit_test(test_training),       cmocka_unit_test(test_special_text),
+        cmocka_unit_test(test_train_refusals), cmocka_unit_test(test_decode_refusals),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -106,6 +106,14 @@ static void test_encode(void **state)
          ",\"normalizer\":{\"type\":\"Replace\",\"pattern\":{\"Regex\":\"c+\"},\"content\":"
          "\"1\"}",
          "", "accbcd", "1 6 2 6"},
+        {"",
+         ",\"normalizer\":{\"type\":\"Replace\",\"pattern\":{\"Regex\":\"c*$\"},\"content\":"
+         "\"1\"}",
+         "",
+         "c\xFF"
+         "ac\xC3"
+         "b",
+         "6 1 6 2 6"}, /* each stretch of valid UTF-8 by itself */
         {"{\"id\":11,\"content\":\"<s>\",\"lstrip\":true,\"rstrip\":true}", "", "", "a <s>  b",
          "1 11 2"},
         {"{\"id\":11,\"content\":\"<s>\",\"single_word\":true}", "", "", "<s>a <s> b1<s> <s>",

@@ -7,9 +7,9 @@
     full_gemma.py compare GOLDEN SCORES        what `madpo score DIR/f32 DIR/pairs.jsonl --no-eos` printed against
                                                golden.json
 
-golden.json: log-probs of one text of 196 tokens (sequences, as in make_models.py: `test_model_golden DIR/f32`
-checks them token by token) and summed log-probs of the answers of pairs.jsonl (scores). Everything in float64;
-needs 6 GB of memory and 2 GB of disk. Not part of the tests that run by themselves.
+golden.json: log-probs of a text of 196 tokens and of one of 640, longer than the window of the sliding layers
+(sequences, as in make_models.py: `test_model_golden DIR/f32` checks them token by token) and summed log-probs of the
+answers of pairs.jsonl (scores). Everything in float64; needs 8 GB of memory and 2 GB of disk. Not part of the tests that run by themselves.
 """
 import gzip
 import json
@@ -25,7 +25,7 @@ from transformers.utils import logging
 from common import branch_logp, rng_of, rounded, save_json, token_logps, versions
 from make_models import load
 
-N_TOKENS, N_PAIRS = 196, 3
+LENGTHS, N_PAIRS = (196, 640), 3
 SCORE_MAX, SCORE_NAMES = 1e-3, ("chosen", "rejected")
 WORDS = ("the a film was is good bad very plot actor and but story I it of in time great dull scene really not "
          "music ending never always character one funny sad long").split()
@@ -47,10 +47,11 @@ def sentence(n, *words):
 def golden(folder, tokenizer, pairs):
     model = load(folder)
     vocab = model.config.vocab_size
-    ids = [2] + rng_of("full ids").randint(3, vocab, N_TOKENS - 1).tolist()
+    texts = [[2] + rng_of("full ids", n).randint(3, vocab, n - 1).tolist() for n in LENGTHS]
     out = {"made_with": versions(), "sequences": [], "scores": []}
     with torch.no_grad():
-        out["sequences"].append({"ids": ids, "logp": rounded(token_logps(model, ids))})
+        for ids in texts:
+            out["sequences"].append({"ids": ids, "logp": rounded(token_logps(model, ids))})
         for p in pairs:
             prompt = tokenizer.encode(p["prompt"]).ids  # with what its template puts in front
             score = {"prompt_ids": prompt}
