@@ -435,7 +435,7 @@ json_t *madpo_exp_json(const madpo_exp_results *r)
     size_t n;
 
     for (size_t s = 0; s < r->n_seeds; s++)
-        json_array_append_new(seeds, json_string(r->seed[s]));
+        json_array_append_new(seeds, json_integer(strtoll(r->seed[s], NULL, 10)));
     for (size_t t = 0; t < r->n_tiers && scratch; t++)
         json_array_append_new(tiers, tier_json(r, t, scratch));
     if (scratch) {
