@@ -123,6 +123,7 @@ typedef struct madpo_options {
         double soft_scale;
         char *beta_mode;       /* "authors" | "notebook" */
         double keep, momentum; /* beta-dpo's filter; running values */
+        char *reference;       /* reference.jsonl of another run, "" = computed here */
     } policy;
     struct {
         int64_t prompts; /* held-out prompts, one sample each */

@@ -270,6 +270,9 @@ const madpo__key madpo__keys[] = {
            "cap at -tau, or only for -tau < h < 0"),
     REAL("policy.max_weight", policy.max_weight, 10, 0, 1000000, MADPO__OPEN_LOW, "",
          "MADPO: largest weight of the variant without the cap"),
+    STRING("policy.reference", policy.reference, "", "file",
+           "Log-probs of the reference from an earlier run on the same pairs and model, its "
+           "reference.jsonl; empty = compute them"),
     CHOICE("policy.margin", policy.margin, "reward", "reward, scores",
            "Margin h of a pair: the reward model's, or the difference of the pair's true scores"),
     BOOL("policy.average", policy.average, false,

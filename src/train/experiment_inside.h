@@ -60,6 +60,11 @@ madpo_status madpo__exp_tier_config(madpo_config **out, const madpo_experiment *
 madpo_status madpo__exp_cell_config(madpo_config **out, const madpo_experiment *e,
                                     const madpo__exp_cell *cell, madpo_error *err) MADPO_MUST_CHECK;
 
+/* The file with the reference log-probs of a finished cell that are also this one's, NULL if there
+ * is none (experiment_share.c; owned by the caller, free()). */
+madpo_status madpo__exp_reference(char **out, const madpo_experiment *e,
+                                  const madpo__exp_cell *cell, madpo_error *err) MADPO_MUST_CHECK;
+
 /* ---- results (experiment_collect.c, experiment_figures.c) ---- */
 
 /* Read what the finished cells left. */

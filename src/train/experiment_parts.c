@@ -147,9 +147,12 @@ madpo_status madpo__exp_cell_config(madpo_config **out, const madpo_experiment *
 {
     const madpo__exp_method *m = &e->plan.method[cell->method];
     settings s = settings_begin(e, err);
-    char *dir = NULL;
+    char *dir = NULL, *reference = NULL;
 
     set_base(&s, e);
+    if (s.st == MADPO_OK)
+        s.st = madpo__exp_reference(&reference, e, cell, err);
+    set_text(&s, "policy.reference", reference ? reference : "");
     if (s.st == MADPO_OK)
         s.st = madpo__exp_tier_dir(&dir, e, (size_t)cell->tier, cell->seed, err);
     set_in(&s, "data.pairs", dir, "pairs.jsonl");
@@ -161,6 +164,7 @@ madpo_status madpo__exp_cell_config(madpo_config **out, const madpo_experiment *
     set_path(&s, e, "evaluate.scorer", "shared/sft/scorer.bin");
     for (size_t i = 0; i < m->n_set; i++)
         set(&s, m->set[i]);
+    free(reference);
     free(dir);
     return settings_end(&s, out);
 }

@@ -66,6 +66,10 @@ static madpo_status needs_of_policy(const madpo_stage_context *ctx, madpo_error 
     st = madpo_objective_options_check(objective, &options, err);
     if (st == MADPO_OK && madpo_objective_needs_of(objective, &options).margin)
         st = needs_margins(ctx, objective->name, err);
+    if (st == MADPO_OK && *ctx->options->policy.reference &&
+        !madpo_file_exists(ctx->options->policy.reference))
+        st = madpo_error_set(err, MADPO_ERR_IO, "policy.reference: %s is not there",
+                             ctx->options->policy.reference);
     if (st == MADPO_OK && ctx->given_pairs && madpo_objective_needs_of(objective, &options).scores)
         st = madpo_policy_scores_check(objective, ctx->given_pairs, err);
     return st;

@@ -8,8 +8,10 @@
  * step the very numbers stored, and its policy margins are exactly 0. */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "train/batches.h"
 #include "train/policy_options.h"
@@ -78,6 +80,68 @@ static madpo_status reference_order(int64_t **out, const madpo_policy *p, madpo_
     return MADPO_OK;
 }
 
+/* The records of another run must be those of all our pairs. */
+static madpo_status reference_check(const madpo_policy *p, const char *path, const char *text,
+                                    size_t n, madpo_error *err)
+{
+    size_t n_lines = 0;
+
+    for (size_t start = 0; start < n; n_lines++) {
+        const char *end = memchr(text + start, '\n', n - start);
+        size_t length = end ? (size_t)(end - text) - start : n - start;
+        int64_t pair = -1, id = -1;
+        json_t *record;
+        madpo_status st =
+            madpo_json_parse(&record, text + start, length, path, (int)n_lines + 1, err);
+
+        if (st == MADPO_OK)
+            st = madpo_json_get_int(&pair, record, "pair", path, err);
+        if (st == MADPO_OK)
+            st = madpo_json_get_int(&id, record, "id", path, err);
+        json_decref(record);
+        if (st != MADPO_OK)
+            return st;
+        if (pair < 0 || (size_t)pair >= p->set.n ||
+            madpo_pairs_at(p->set.pairs, (size_t)pair)->id != id)
+            return madpo_error_set_at(err, MADPO_ERR_MISMATCH, path, (int)n_lines + 1, 0,
+                                      "pair %lld is none of this run's: policy.reference must come "
+                                      "from a run on the same pairs",
+                                      (long long)id);
+        start += length + 1;
+    }
+    if (n_lines == p->set.n)
+        return MADPO_OK;
+    return madpo_error_set(
+        err, MADPO_ERR_MISMATCH,
+        "%s has %zu records for %zu pairs: policy.reference must come from a run "
+        "on the same pairs that got beyond its reference pass",
+        path, n_lines, p->set.n);
+}
+
+/* Begin with the records of another run, as if this one had been stopped behind its own pass. */
+static madpo_status reference_take(const madpo_policy *p, madpo_error *err)
+{
+    const char *from = p->ctx->options->policy.reference;
+    char *to = madpo_run_path(p->ctx->run, "%s", reference_file), *text = NULL;
+    size_t n = 0;
+    madpo_status st = MADPO_OK;
+
+    if (!to)
+        return madpo_error_set(err, MADPO_ERR_NOMEM, "policy: out of host memory");
+    if (*from && !madpo_file_exists(to)) {
+        st = madpo_file_read(&text, &n, from, err);
+        if (st == MADPO_OK)
+            st = reference_check(p, from, text, n, err);
+        if (st == MADPO_OK)
+            st = madpo_file_write(to, text, n, err);
+        if (st == MADPO_OK)
+            madpo_run_message(p->ctx->run, "policy: reference log-probs taken from %s", from);
+    }
+    free(text);
+    free(to);
+    return st;
+}
+
 static madpo_status policy_reference(madpo_policy *p, madpo_error *err)
 {
     int64_t *order = NULL;
@@ -92,8 +156,10 @@ static madpo_status policy_reference(madpo_policy *p, madpo_error *err)
                        .limits = p->limits,
                        .record = reference_record,
                        .user = p};
-    madpo_status st = reference_order(&order, p, err);
+    madpo_status st = reference_take(p, err);
 
+    if (st == MADPO_OK)
+        st = reference_order(&order, p, err);
     scan.order = order;
     if (st == MADPO_OK)
         st = madpo_scan_run(&scan, err);

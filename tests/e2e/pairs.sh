@@ -38,10 +38,31 @@ out_has 'taken from'
 same_file $margins given/margins.jsonl
 same_file from-pairs.jsonl/models/policy/model.safetensors given/models/policy/model.safetensors
 sed '$d' $margins >fewer.jsonl
-expect 1 "$MADPO" train "$tiny" --run fewer --set data.pairs=pairs.jsonl --set data.truncate_prompt=true \
+expect 1 "$MADPO" train "$tiny" --run short --set data.pairs=pairs.jsonl --set data.truncate_prompt=true \
     --set run.stages=sft,margins,policy --set data.margins=fewer.jsonl
 one_error 'fewer.jsonl has no margin of pair 59'
-[ ! -e fewer/models ] || fail "it was told too late"
+[ ! -e short/models ] || fail "it was told too late"
+
+say "and so do its reference's log-probs"
+reference=from-pairs.jsonl/reference.jsonl
+expect 0 "$MADPO" train "$tiny" --run taken --set data.pairs=pairs.jsonl --set data.truncate_prompt=true \
+    --set run.stages=sft,margins,policy --set data.margins=$margins --set policy.reference=$reference
+no_error
+out_has "reference log-probs taken from $reference"
+same_file $reference taken/reference.jsonl
+same_file from-pairs.jsonl/models/policy/model.safetensors taken/models/policy/model.safetensors
+sed '$d' $reference >fewer.jsonl
+sed 's/"id": *3,/"id":777,/' $reference >other.jsonl
+for mistake in "2 fewer fewer.jsonl has 59 records for 60 pairs" "2 other pair 777 is none of this run's" \
+    "1 absent policy.reference: absent.jsonl is not there"; do
+    read -r code name message <<<"$mistake"
+    expect "$code" "$MADPO" train "$tiny" --run "$name" --set data.pairs=pairs.jsonl \
+        --set data.truncate_prompt=true --set run.stages=sft,margins,policy --set data.margins=$margins \
+        --set policy.reference="$name.jsonl"
+    one_error "$message"
+    [ ! -e "$name/models/policy" ] || fail "a policy was trained"
+done
+[ ! -e absent/models/sft ] || fail "it was told too late"
 
 say "chat messages need a layout"
 sed -E 's/"prompt": "([^"]*)"/"prompt": [{"role": "user", "content": "\1"}]/' pairs.jsonl >chat.jsonl
