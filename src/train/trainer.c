@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/strbuf.h"
 #include "device/profile.h"
+#include "train/control.h"
 #include "train/policy_options.h"
 #include "train/source.h"
 #include "train/stage_model.h"
@@ -20,11 +21,13 @@ struct madpo_trainer {
     madpo_config *config;
     const madpo_options *options; /* of config */
     madpo_listener listener;
-    bool has_listener, resume;
+    bool has_listener, resume, listen;
     char *dir;
+    madpo_control_list control_file;
     const madpo_pairs *given; /* borrowed, NULL = data.* */
     madpo_device *dev;
     madpo_run *run; /* opened by the first _run */
+    madpo_control *control;
     madpo_source source;
     madpo_base_model base;
     volatile sig_atomic_t stop, checkpoint;
@@ -101,6 +104,7 @@ madpo_status madpo_trainer_new(madpo_trainer **out, const madpo_config *config,
     if (!options)
         options = &none;
     t->resume = options->resume;
+    t->listen = options->control;
     t->has_listener = options->listener != NULL;
     if (t->has_listener)
         t->listener = *options->listener;
@@ -113,6 +117,8 @@ madpo_status madpo_trainer_new(madpo_trainer **out, const madpo_config *config,
         t->options = madpo_config_options(t->config);
         st = trainer_choose_dir(t, options, err);
     }
+    if (st == MADPO_OK && options->control_file)
+        st = madpo_control_read(&t->control_file, options->control_file, err);
     if (st == MADPO_OK)
         st = trainer_open_device(t, err);
     if (st != MADPO_OK) {
@@ -127,12 +133,14 @@ void madpo_trainer_free(madpo_trainer *trainer)
 {
     if (!trainer)
         return;
+    madpo_control_close(trainer->control);
     madpo_run_close(trainer->run);
     madpo_source_dispose(&trainer->source);
     madpo_base_model_dispose(&trainer->base);
     madpo_device_close(trainer->dev);
     madpo_config_free(trainer->config);
     free(trainer->dir);
+    madpo_control_list_dispose(&trainer->control_file);
     free(trainer);
 }
 
@@ -283,7 +291,8 @@ static madpo_status trainer_run_stages(madpo_trainer *t, madpo_error *err)
                                .run = t->run,
                                .base = &t->base,
                                .stop = &t->stop,
-                               .checkpoint = &t->checkpoint};
+                               .checkpoint = &t->checkpoint,
+                               .control = t->control};
     madpo_status st;
 
     madpo_run_message(t->run, "device: %s (%s, driver %s)", info->name, info->platform,
@@ -344,7 +353,13 @@ madpo_status madpo_trainer_run(madpo_trainer *trainer, madpo_error *err)
         if (st != MADPO_OK)
             return st;
     }
+    st = madpo_control_open(&trainer->control, trainer->run, trainer->listen,
+                            &trainer->control_file, err);
+    if (st != MADPO_OK)
+        return trainer_end(trainer, st, err);
     st = trainer_end(trainer, trainer_run_stages(trainer, err), err);
+    madpo_control_close(trainer->control);
+    trainer->control = NULL;
     trainer->stop = 0;
     return st;
 }
