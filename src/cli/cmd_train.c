@@ -8,10 +8,12 @@
 #include "base/strbuf.h"
 #include "cli/commands.h"
 #include "cli/configure.h"
+#include "cli/detach.h"
 #include "cli/output.h"
 #include "cli/screen.h"
 #include "cli/signals.h"
 #include "run/reader.h"
+#include "run/run.h"
 
 typedef struct train_options {
     madpo_cli_configure configure;
@@ -65,9 +67,10 @@ static int train_demo(int argc, char **argv);
          MADPO_CLI_TEXT,                                                                           \
          offsetof(train_options, control_file),                                                    \
          0,                                                                                        \
-         "Do again what a run was asked to do on its way: the events.jsonl of that run, or lines " \
-         "such as {\"stage\":\"policy\",\"step\":40,\"action\":\"lr\",\"times\":0.5}. The "        \
-         "weights are the "                                                                        \
+         "Do again, at the same steps, what a run was asked to do on its way: the events.jsonl "   \
+         "of that run, or lines such as "                                                          \
+         "{\"stage\":\"policy\",\"step\":40,\"action\":\"lr\",\"times\":0.5}. The weights are "    \
+         "the "                                                                                    \
          "same, bit for bit."},                                                                    \
         {"detach",                                                                                 \
          NULL,                                                                                     \
@@ -214,17 +217,46 @@ static int train_go(const train_options *options, const madpo_config *config,
     return rc;
 }
 
-static int train_with(const train_options *options)
+static int train_here(const train_options *options, const madpo_config *config)
 {
     madpo_cli_screen screen;
+    int rc;
+
+    madpo__screen_init(&screen, options->headless, options->json, options->quiet);
+    rc = train_go(options, config, &screen);
+    madpo__screen_dispose(&screen);
+    return rc;
+}
+
+/* The same as a process of its own, which writes plain lines to a file in the run's folder. */
+static int train_detached(const train_options *options, const madpo_config *config)
+{
+    train_options own = *options;
+    madpo_error err = MADPO_ERROR_INIT;
+    char *name = NULL;
+    int rc;
+
+    if (!own.run && madpo_run_new_name(&name, &err) != MADPO_OK)
+        return madpo__cli_fail(&err);
+    if (name)
+        own.run = name;
+    own.headless = true;
+    own.json = false;
+    rc = madpo__detach(own.run, own.resume, options->json);
+    if (rc < 0)
+        rc = train_here(&own, config);
+    free(name);
+    return rc;
+}
+
+static int train_with(const train_options *options)
+{
     madpo_config *config = NULL;
     int rc = madpo__cli_configure(&config, &options->configure);
 
     if (rc >= 0)
         return rc;
-    madpo__screen_init(&screen, options->headless, options->json, options->quiet);
-    rc = train_go(options, config, &screen);
-    madpo__screen_dispose(&screen);
+    rc = options->detach ? train_detached(options, config) : train_here(options, config);
     madpo_config_free(config);
     return rc;
 }

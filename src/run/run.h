@@ -16,6 +16,8 @@
  *   models/sft, models/reward, models/policy     Hugging Face directories, or PEFT adapters
  *   checkpoints/<stage>-step-N/   weights + optimiser + state.json + checksums.json, renamed into
  *                  place
+ *   control.sock   requests to the process that writes the run; run/control.h
+ *   trainer.out    what a run in the background printed
  *   run.lock       locked (flock) and holding the process id while a process writes the run
  *
  * An event's "t" is seconds since 1970. Events written here, besides those of the stages: "resume"
@@ -42,6 +44,9 @@ typedef struct madpo_run_manifest {
     const char *config;    /* resolved configuration text, written to config.cfg */
 } madpo_run_manifest;
 
+/* A name for a new run: runs/20260131-235959, with -2, -3 … behind it if that is taken (owned by
+ * the caller, free()). */
+madpo_status madpo_run_new_name(char **out, madpo_error *err) MADPO_MUST_CHECK;
 /* Create `dir` (parents too) as a new run. MADPO_ERR_IO, naming --resume, if it holds one. */
 madpo_status madpo_run_create(madpo_run **out, const char *dir, const madpo_run_manifest *manifest,
                               const madpo_listener *listener, madpo_error *err) MADPO_MUST_CHECK;

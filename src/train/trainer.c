@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -57,27 +56,6 @@ static madpo_status trainer_open_device(madpo_trainer *t, madpo_error *err)
     return madpo_device_open(&t->dev, &options, err);
 }
 
-/* runs/20260131-235959, or with -2, -3 … behind it if that is taken. */
-static madpo_status trainer_new_dir(char **out, madpo_error *err)
-{
-    time_t now = time(NULL);
-    struct tm local;
-    char stamp[32] = "run";
-    madpo_status st = MADPO_OK;
-
-    if (localtime_r(&now, &local))
-        strftime(stamp, sizeof stamp, "%Y%m%d-%H%M%S", &local);
-    *out = NULL;
-    for (int i = 1; st == MADPO_OK && (!*out || madpo_file_exists(*out)); i++) {
-        madpo_strbuf b = {0};
-
-        madpo_strbuf_printf(&b, i > 1 ? "runs/%s-%d" : "runs/%s", stamp, i);
-        free(*out);
-        st = madpo_strbuf_steal(&b, out, NULL, err);
-    }
-    return st;
-}
-
 static madpo_status trainer_choose_dir(madpo_trainer *t, const madpo_trainer_options *options,
                                        madpo_error *err)
 {
@@ -85,7 +63,7 @@ static madpo_status trainer_choose_dir(madpo_trainer *t, const madpo_trainer_opt
         if (t->resume)
             return madpo_error_set(err, MADPO_ERR_USAGE,
                                    "which run is to go on? name its folder (--run DIR --resume)");
-        return trainer_new_dir(&t->dir, err);
+        return madpo_run_new_name(&t->dir, err);
     }
     t->dir = strdup(options->run_dir);
     return t->dir ? MADPO_OK : madpo_error_set(err, MADPO_ERR_NOMEM, "trainer: out of host memory");
