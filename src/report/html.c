@@ -24,24 +24,25 @@ static const char page_style[] =
     ".state{border:2px solid var(--fg);border-radius:.3rem;padding:.1rem .5rem;font-weight:600}\n"
     ".wide{overflow-x:auto}table{border-collapse:collapse;margin:.4rem 0}\n"
     "th,td{text-align:left;padding:.2rem .8rem .2rem 0;border-bottom:1px solid var(--rule);"
-    "vertical-align:top}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}\n"
+    "vertical-align:top}td.n,th.n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-"
+    "nums}\n"
     "code,td.code{font-family:ui-monospace,monospace;font-size:.9em;overflow-wrap:anywhere}\n"
     ".figures{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,27rem),1fr));"
     "gap:1rem}\n"
     "figure{margin:0;padding:.6rem;background:var(--box);border-radius:.4rem}\n"
     "figcaption,.numbers{font-size:.85rem}.numbers{font-variant-numeric:tabular-nums}\n"
-    "svg{width:100%;height:auto;display:block}svg text{font:11px system-ui,sans-serif;"
-    "fill:var(--soft)}svg text.name{font-weight:600}svg text.small{font-size:9px}\n"
+    "svg{width:100%;height:auto;display:block}svg text{font:13px system-ui,sans-serif;"
+    "fill:var(--soft)}svg text.name{font-weight:600}svg text.small{font-size:11px}\n"
     ".grid{stroke:var(--rule);stroke-width:.6;fill:none}.frame{stroke:var(--soft);fill:none}"
     ".tick{stroke:var(--fg);stroke-width:1;stroke-dasharray:1 3;fill:none}\n"
     ".line{fill:none;stroke-width:2;stroke-linejoin:round}"
-    ".dots{fill:none;stroke-width:2.6;stroke-linecap:round;opacity:.45}"
+    ".dots{fill:none;stroke-width:3.4;stroke-linecap:round;opacity:.6}"
     ".band{stroke:none;opacity:.25}.bars{stroke:var(--bg);stroke-width:.6;opacity:.65}\n"
     ".s0{stroke:var(--c0)}.s1{stroke:var(--c1)}.s2{stroke:var(--c2)}.s3{stroke:var(--c3)}"
     ".s4{stroke:var(--c4)}.s5{stroke:var(--c5)}\n"
     ".band.s0,.bars.s0,.mark.s0,svg text.s0{fill:var(--c0)}.mark.s1,svg text.s1{fill:var(--c1)}"
     "svg text.s2{fill:var(--c2)}svg text.s3{fill:var(--c3)}svg text.s4{fill:var(--c4)}"
-    "svg text{stroke:none}\n"
+    "svg text.name{stroke:none}\n"
     ".line.s1{stroke-dasharray:7 3}.line.s2{stroke-dasharray:2 3}.line.s3{stroke-dasharray:9 3 2 3}"
     "\n"
     ".sample{background:var(--box);border-radius:.4rem;padding:.6rem;margin:.6rem 0}"
@@ -157,6 +158,16 @@ static void put_head(madpo_strbuf *b, const madpo_report *r)
                                "end: it was killed, or the machine went down. It can go on with "
                                "<code>madpo train --run DIR --resume</code>.");
     madpo_strbuf_append(b, "</p>\n");
+}
+
+static void put_verdict(madpo_strbuf *b, const madpo_report *r)
+{
+    madpo_strbuf text = {0};
+
+    madpo__put_verdict(&text, r);
+    if (text.n > 0)
+        put_tagged(b, "<p>", text.s, "</p>\n");
+    madpo_strbuf_dispose(&text);
 }
 
 static void put_facts(madpo_strbuf *b, const madpo_report *r)
@@ -416,6 +427,7 @@ madpo_status madpo_report_html(const madpo_report *report, char **out, size_t *n
     madpo_strbuf b = {0};
 
     put_head(&b, report);
+    put_verdict(&b, report);
     put_facts(&b, report);
     put_evaluations(&b, report);
     madpo_strbuf_append(&b, "<h2>Course</h2>\n");

@@ -108,8 +108,9 @@ static void put_numbers(madpo_strbuf *b, const madpo__series *s, const char *lab
         low = isnan(low) ? s->y[i] : fmin(low, s->y[i]);
         high = isnan(high) ? s->y[i] : fmax(high, s->y[i]);
     }
-    madpo_strbuf_printf(b, "%s%s%s%.4g to %.4g (lowest %.4g, highest %.4g)", first ? "" : "; ",
-                        label, *label ? " " : "", begin, end, low, high);
+    madpo_strbuf_printf(b, "%s%s%s%.4g", first ? "" : "; ", label, *label ? " " : "", begin);
+    if (s->n > 1)
+        madpo_strbuf_printf(b, " to %.4g (lowest %.4g, highest %.4g)", end, low, high);
     if (bad > 0)
         madpo_strbuf_printf(b, ", %zu not finite", bad);
 }

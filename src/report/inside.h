@@ -78,6 +78,9 @@ void madpo__put_control(madpo_strbuf *b, const json_t *event);
 const char *madpo__string(const json_t *object, const char *key); /* "" if there is none */
 double madpo__number(const json_t *object, const char *key);      /* NaN if there is none */
 
+/* What the policy has gained over the reference, where both were evaluated; nothing otherwise. */
+void madpo__put_verdict(madpo_strbuf *b, const struct madpo_report *report);
+
 /* ---- HTML ---- */
 
 /* Text for a page: what means something there is escaped, and so is what no page may hold. */

@@ -10,10 +10,10 @@
 enum {
     WIDTH = 640,
     HEIGHT = 280,
-    LEFT = 62,
-    RIGHT = 96, /* names of the lines, or a second axis */
-    TOP = 18,
-    BOTTOM = 40
+    LEFT = 70,
+    RIGHT = 104, /* names of the lines, or a second axis */
+    TOP = 22,
+    BOTTOM = 44
 };
 static const double plot_width = WIDTH - LEFT - RIGHT, plot_height = HEIGHT - TOP - BOTTOM;
 
@@ -111,7 +111,7 @@ static void draw_x_axis(const drawing *d)
     double step = axis_step(&d->x, 7);
 
     for (double v = ceil(d->x.low / step) * step; v <= d->x.high + 1e-9 * step; v += step)
-        put_tick_number(d->b, place_x(d, v), HEIGHT - BOTTOM + 16, " text-anchor=\"middle\"", v,
+        put_tick_number(d->b, place_x(d, v), HEIGHT - BOTTOM + 17, " text-anchor=\"middle\"", v,
                         step);
     put_text(d->b, LEFT + plot_width / 2, HEIGHT - 6, " text-anchor=\"middle\"", d->plot->x_name);
 }
@@ -311,14 +311,14 @@ static void draw_names(const drawing *d)
     }
     for (size_t k = 0; k < n; k++) {
         const madpo__plot_line *line = &d->plot->line[order[k]];
-        double lowest = HEIGHT - BOTTOM - 13.0 * (double)(n - 1 - k);
+        double lowest = HEIGHT - BOTTOM - 15.0 * (double)(n - 1 - k);
         double y = fmin(fmax(at[k] + 4, next), fmax(lowest, next));
         char extra[40];
 
         snprintf(extra, sizeof extra, " class=\"name s%d\"", line->style);
-        put_text(d->b, LEFT + plot_width + 6 + (d->plot->right_name ? 34 : 0), y, extra,
+        put_text(d->b, LEFT + plot_width + 6 + (d->plot->right_name ? 40 : 0), y, extra,
                  line->label);
-        next = y + 13;
+        next = y + 15;
     }
 }
 
@@ -337,7 +337,7 @@ static void draw_ticks(const drawing *d)
             continue; /* the table of controls has them all */
         put_text(d->b, x, TOP - 4, " class=\"small\" text-anchor=\"middle\"",
                  d->plot->tick[i].label);
-        free_from = x + 44;
+        free_from = x + 60;
     }
 }
 

@@ -9,6 +9,42 @@ static void put_padded(madpo_strbuf *b, const char *text, int width)
     madpo_strbuf_printf(b, width < 0 ? "%-*s" : "%*s", width < 0 ? -width : width, text);
 }
 
+static const json_t *find_evaluation(const madpo_report *r, const char *who)
+{
+    for (size_t i = 0; i < json_array_size(r->evaluations); i++) {
+        const json_t *e = json_array_get(r->evaluations, i);
+
+        if (strcmp(madpo__string(e, "stage"), "evaluate") == 0 &&
+            strcmp(madpo__string(e, "who"), who) == 0)
+            return e;
+    }
+    return NULL;
+}
+
+static double interval_end(const json_t *evaluation, size_t i)
+{
+    const json_t *end = json_array_get(json_object_get(evaluation, "ci95"), i);
+
+    return json_is_number(end) ? json_number_value(end) : NAN;
+}
+
+void madpo__put_verdict(madpo_strbuf *b, const madpo_report *r)
+{
+    const json_t *before = find_evaluation(r, "reference"), *after = find_evaluation(r, "policy");
+    double gain = madpo__number(after, "mean") - madpo__number(before, "mean");
+
+    if (isnan(gain) || strcmp(madpo__string(before, "metric"), madpo__string(after, "metric")) != 0)
+        return;
+    madpo_strbuf_printf(b, "%s of the policy %.4g, of the reference %.4g: %+.4g",
+                        madpo__string(after, "metric"), madpo__number(after, "mean"),
+                        madpo__number(before, "mean"), gain);
+    if (interval_end(before, 1) < interval_end(after, 0) ||
+        interval_end(after, 1) < interval_end(before, 0))
+        madpo_strbuf_append(b, "; the 95 % intervals do not overlap");
+    else if (!isnan(interval_end(before, 0)) && !isnan(interval_end(after, 0)))
+        madpo_strbuf_append(b, "; the 95 % intervals overlap");
+}
+
 /* A number right-aligned in 10 columns. */
 static void put_column(madpo_strbuf *b, double value)
 {
@@ -21,11 +57,16 @@ static void put_column(madpo_strbuf *b, double value)
 
 static void put_head(madpo_strbuf *b, const madpo_report *r)
 {
+    madpo_strbuf verdict = {0};
     static const char *const keys[] = {"objective", "model", "data", "device"};
 
     madpo_strbuf_printf(b, "run        %s (%s)\nstate      %s%s%s\n", r->dir,
                         madpo__string(r->manifest, "id"), r->status, r->reason ? ": " : "",
                         r->reason ? r->reason : "");
+    madpo__put_verdict(&verdict, r);
+    if (verdict.n > 0)
+        madpo_strbuf_printf(b, "result     %s\n", verdict.s);
+    madpo_strbuf_dispose(&verdict);
     madpo_strbuf_append(b, "time       ");
     madpo__put_time(b, r->began);
     madpo_strbuf_append(b, " to ");

@@ -66,6 +66,9 @@ static madpo_status lr_set(madpo_control_request *out, double lr, double times, 
         return madpo_error_set(err, fail,
                                "a learning rate, or its factor, is a finite number above 0; to "
                                "keep the weights as they are, pause");
+    if (lr > MADPO_CONTROL_MAX_LR)
+        return madpo_error_set(err, fail, "a learning rate of %g is out of range: at most %g", lr,
+                               MADPO_CONTROL_MAX_LR);
     out->lr = lr != 0.0 ? fifteen_digits(lr) : 0.0;
     out->times = lr != 0.0 ? 0.0 : fifteen_digits(times);
     return MADPO_OK;

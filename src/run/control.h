@@ -38,8 +38,11 @@ typedef enum madpo_control_action {
 
 typedef struct madpo_control_request {
     madpo_control_action action;
-    double lr, times; /* LR: one of them, > 0, of at most 15 digits; 0 = the other one is meant */
+    double lr, times; /* LR: one of them, > 0 (lr: at most 10), of at most 15 digits; 0 = the other
+                         one is meant */
 } madpo_control_request;
+
+#define MADPO_CONTROL_MAX_LR 10.0 /* as in a configuration */
 
 const char *madpo_control_action_name(madpo_control_action action);
 /* Read one request from text [n bytes]. MADPO_ERR_DATA names what is wrong with it. */

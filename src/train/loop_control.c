@@ -45,6 +45,8 @@ static const char *change_lr(madpo_loop *loop, const madpo_control_request *requ
         return "the schedule's learning rate is 0 at this step";
     if (!isfinite(scale) || !(scale > 0.0))
         return "the learning rate would be beyond all numbers";
+    if (base * scale > MADPO_CONTROL_MAX_LR)
+        return "the learning rate would be above 10";
     s->lr_scale = scale;
     loop->saved_step = -1; /* a checkpoint of this step would not know */
     json_object_set_new(fields, "was", madpo_json_real(base * was));

@@ -70,6 +70,7 @@ static void test_bad_requests(void **state)
         {"{\"action\":\"lr\",\"lr\":null}", "lr"},
         {"{\"action\":\"lr\",\"lr\":0}", "above 0"},
         {"{\"action\":\"lr\",\"times\":-0.5}", "above 0"},
+        {"{\"action\":\"lr\",\"lr\":11}", "at most 10"},
         {"{\"action\":\"lr\",\"lr\":1e999}", ""},
     };
 
