@@ -21,7 +21,6 @@ struct madpo_control {
     madpo_run *run;
     madpo_control_server *server;   /* NULL = nobody can ask */
     const madpo_control_list *file; /* borrowed */
-    size_t file_next;               /* entries before it are done */
     double waited;
     pthread_mutex_t lock;
     pthread_cond_t asked;
@@ -204,24 +203,18 @@ void madpo_control_show(madpo_stage_context *ctx, const madpo_control_view *view
     pthread_mutex_unlock(&c->lock);
 }
 
-bool madpo_control_from_file(madpo_stage_context *ctx, const char *stage, int64_t after,
-                             int64_t step, madpo_control_order *out)
+bool madpo_control_from_file(const madpo_stage_context *ctx, size_t *next, const char *stage,
+                             int64_t after, int64_t step, madpo_control_order *out)
 {
-    madpo_control *c = ctx->control;
+    const madpo_control_list *file = ctx->control->file;
 
-    for (; c->file_next < c->file->n; c->file_next++) {
-        const madpo_control_entry *e = &c->file->v[c->file_next];
-        bool same = strcmp(e->stage, stage) == 0;
+    while (*next < file->n) {
+        const madpo_control_entry *e = &file->v[(*next)++];
 
-        if (same && e->step > step)
-            return false;
-        if (same && e->step > after) {
+        if (strcmp(e->stage, stage) == 0 && e->step > after && e->step <= step) {
             *out = (madpo_control_order){e->request, "file"};
-            c->file_next++;
             return true;
         }
-        if (!same && !madpo_run_stage_done(ctx->run, e->stage))
-            return false; /* of a later stage */
     }
     return false;
 }
@@ -286,6 +279,24 @@ double madpo_control_waited(const madpo_stage_context *ctx)
     return ctx->control->waited;
 }
 
+static void control_tell(const madpo_stage_context *ctx, const madpo_control_order *order,
+                         const char *stage, const char *at, int64_t n, const json_t *event,
+                         const char *refused)
+{
+    const char *name = madpo_control_action_name(order->request.action);
+
+    if (refused)
+        madpo_run_message(ctx->run, "%s: %s refused: %s", stage, name, refused);
+    else if (json_object_get(event, "now"))
+        madpo_run_message(ctx->run, "%s: %s from %.4g to %.4g by %s, at %s %lld", stage, name,
+                          json_number_value(json_object_get(event, "was")),
+                          json_number_value(json_object_get(event, "now")), order->by, at,
+                          (long long)n);
+    else
+        madpo_run_message(ctx->run, "%s: %s by %s, at %s %lld", stage, name, order->by, at,
+                          (long long)n);
+}
+
 madpo_status madpo_control_event(madpo_stage_context *ctx, const madpo_control_order *order,
                                  const char *stage, const char *at, int64_t n, json_t *fields,
                                  const char *refused, madpo_error *err)
@@ -309,13 +320,7 @@ madpo_status madpo_control_event(madpo_stage_context *ctx, const madpo_control_o
         c->n_done++;
         pthread_mutex_unlock(&c->lock);
     }
-    if (refused)
-        madpo_run_message(ctx->run, "%s: %s refused: %s", stage,
-                          madpo_control_action_name(order->request.action), refused);
-    else
-        madpo_run_message(ctx->run, "%s: %s by %s at %s %lld", stage,
-                          madpo_control_action_name(order->request.action), order->by, at,
-                          (long long)n);
+    control_tell(ctx, order, stage, at, n, event, refused);
     return madpo_stage_event(ctx, "control", event, err);
 }
 

@@ -10,7 +10,14 @@
 #include "run/control.h"
 #include "train/stages.h"
 
-/* What is known about the run, for status and to accept or refuse requests. */
+/* What is known about the run, for status and to accept or refuse requests. The answer to a status
+ * request has it as
+ *
+ *     {"stage":"sft","unit":"step","done":17,"total":400,"paused":false,"stopping":false,
+ *      "accepted":3,"applied":2,"next_lr":0.001,"loss":5.2,"eval_loss":null,"pid":123,"run":"DIR"}
+ *
+ * where "accepted" is the id of the last request accepted and "applied" of the last one dealt
+ * with. */
 typedef struct madpo_control_view {
     const char *stage; /* of static storage */
     const char *unit;  /* "step", "pair", "sample", of static storage */
@@ -39,10 +46,10 @@ void madpo_control_close(madpo_control *control); /* accepts NULL */
 
 /* Tell what is known now. */
 void madpo_control_show(madpo_stage_context *ctx, const madpo_control_view *view);
-/* The next entry of the control file for this stage, of a step in (after, step]: false if there is
- * none (left). */
-bool madpo_control_from_file(madpo_stage_context *ctx, const char *stage, int64_t after,
-                             int64_t step, madpo_control_order *out);
+/* The next entry of the control file, from *next on, for a step in (after, step] of this stage:
+ * false if there is none (left). */
+bool madpo_control_from_file(const madpo_stage_context *ctx, size_t *next, const char *stage,
+                             int64_t after, int64_t step, madpo_control_order *out);
 /* What signals and socket ask for; false = nothing more now. While the run is paused this waits for
  * something to do. */
 bool madpo_control_next(madpo_stage_context *ctx, madpo_control_order *out);

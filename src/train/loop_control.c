@@ -110,14 +110,32 @@ static madpo_status loop_do(madpo_loop *loop, const madpo_control_order *order, 
 
 static madpo_status loop_do_file(madpo_loop *loop, madpo_error *err)
 {
+    madpo_stage_context *ctx = loop->set->ctx;
+    int64_t after = loop->control_step, step = loop->state.step;
     madpo_control_order order;
     madpo_status st = MADPO_OK;
+    size_t next = 0;
 
-    while (st == MADPO_OK && madpo_control_from_file(loop->set->ctx, loop->stage,
-                                                     loop->control_step, loop->state.step, &order))
+    while (st == MADPO_OK && madpo_control_from_file(ctx, &next, loop->stage, after, step, &order))
         st = loop_do(loop, &order, err);
-    loop->control_step = loop->state.step;
+    loop->control_step = step;
     return st;
+}
+
+/* What a control file wants done after the last step will not be: say so before the first. */
+static void loop_tell_beyond(const madpo_loop *loop)
+{
+    const madpo_stage_context *ctx = loop->set->ctx;
+    int64_t last = loop->total_steps;
+    madpo_control_order order;
+    size_t next = 0, n = 0;
+
+    while (madpo_control_from_file(ctx, &next, loop->stage, last, INT64_MAX, &order))
+        n++;
+    if (n > 0)
+        madpo_run_message(ctx->run,
+                          "%s: %zu action%s of the control file: after the last step, %lld",
+                          loop->stage, n, n == 1 ? "" : "s", (long long)last);
 }
 
 madpo_status madpo__loop_control_begin(madpo_loop *loop, madpo_error *err)
@@ -125,6 +143,7 @@ madpo_status madpo__loop_control_begin(madpo_loop *loop, madpo_error *err)
     madpo_status st;
 
     loop->loss = NAN;
+    loop_tell_beyond(loop);
     loop->control_step = loop->saved_step; /* what came before it is in the checkpoint */
     st = loop_do_file(loop, err);
     loop_show_state(loop);

@@ -1,7 +1,7 @@
 # Steering a run that is going on through its socket, and doing the same again from its events.
 . "$(dirname "$0")/../support/cli.sh"
-train=("$tiny" --set run.stages=sft --set sft.max_steps=1200 --set sft.checkpoint_every=0
-    --set sft.eval_every=400 --set sft.patience=50 --set run.log_every=50)
+train=("$tiny" --set run.stages=sft --set sft.max_steps=800 --set sft.checkpoint_every=0
+    --set sft.eval_every=200 --set sft.patience=50 --set run.log_every=50)
 started=()
 cleanup() {
     local pid
@@ -24,7 +24,7 @@ refused() { # refused PATTERN ctl-arguments...
     one_error "$pattern"
 }
 wait_end() { # until nobody listens any more
-    for ((i = 0; i < 1200; i++)); do
+    for ((i = 0; i < 800; i++)); do
         "$MADPO" ctl "$1" status >/dev/null 2>&1 || return 0
         sleep 0.1
     done
@@ -47,15 +47,15 @@ start live "${train[@]}"
 [ "$(stat -c %a live/control.sock)" = 600 ] || fail "the socket is open to others"
 ctl live pause --wait
 ctl live status
-out_has '^sft: step [0-9]+ of 1200, paused, '
+out_has '^sft: step [0-9]+ of 800, paused, '
 step=$(sed -E 's/^sft: step ([0-9]+) of.*/\1/' out)
-[ "$step" -ge 1 ] && [ "$step" -lt 1000 ] || fail "paused at step $step"
+[ "$step" -ge 1 ] && [ "$step" -lt 700 ] || fail "paused at step $step"
 used() { awk '{ print $14 + $15 }' "/proc/$pid/stat"; }
 before=$(used)
 sleep 1
 [ "$(($(used) - before))" -lt 20 ] || fail "a paused run computes"
 ctl live status
-out_has "^sft: step $step of 1200, paused"
+out_has "^sft: step $step of 800, paused"
 refused 'paused already' live pause
 ctl live checkpoint --wait
 [ -d "live/checkpoints/sft-step-$step" ] || fail "no checkpoint while paused"
@@ -90,6 +90,31 @@ say "from lines that somebody wrote"
 [ "$(wc -l <lines)" -eq 4 ] || fail "not four lines: $(cat lines)"
 expect 0 "$MADPO" train "${train[@]}" --run lines.run --quiet --control-file lines
 same_results live lines.run
+
+say "in every stage, across a stop, and again"
+cat >every.lines <<'END'
+{"stage":"policy","step":0,"action":"lr","times":0.5}
+{"stage":"policy","step":4,"action":"lr","lr":2e-3}
+{"stage":"policy","step":5,"action":"stop"}
+{"stage":"sft","step":2,"action":"lr","times":3}
+{"stage":"sft","step":3,"action":"checkpoint"}
+{"stage":"reward","step":3,"action":"evaluate"}
+{"stage":"reward","step":5,"action":"lr","times":0.1}
+END
+sed "/stop/d" every.lines >whole
+echo '{"stage":"sft","step":99,"action":"stop"}' >>whole
+expect 0 "$MADPO" train "$tiny" --run every.whole --headless --control-file whole
+out_has 'sft: 1 action of the control file: after the last step, 8'
+out_has 'policy: lr from 0.001 to 0.0005 by file, at step 0'
+expect 3 "$MADPO" train "$tiny" --run every --quiet --control-file every.lines
+expect 0 "$MADPO" train "$tiny" --run every --resume --quiet --control-file every.lines
+same_results every.whole every
+expect 0 "$MADPO" train "$tiny" --run every2 --quiet --control-file every/events.jsonl
+same_results every.whole every2
+expect 0 "$MADPO" train "$tiny" --run every.not --quiet
+for stage in sft reward policy; do
+    ! cmp -s {every,every.not}/models/$stage/model.safetensors || fail "nothing was done to $stage"
+done
 
 say "a learning rate outlives a stop, and so does its replay"
 start stopped "${train[@]}"
