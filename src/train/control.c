@@ -140,6 +140,17 @@ static madpo_status control_listen(madpo_control *c, madpo_error *err)
                   : madpo_error_set(err, MADPO_ERR_NOMEM, "control socket");
 }
 
+/* By a clock that is never set: a pause must not go deaf to signals. */
+static void control_init_cond(pthread_cond_t *cond)
+{
+    pthread_condattr_t how;
+
+    pthread_condattr_init(&how);
+    pthread_condattr_setclock(&how, CLOCK_MONOTONIC);
+    pthread_cond_init(cond, &how);
+    pthread_condattr_destroy(&how);
+}
+
 madpo_status madpo_control_read(madpo_control_list *out, const char *path, madpo_error *err)
 {
     madpo_status st = madpo_control_list_read(out, path, err);
@@ -172,7 +183,7 @@ madpo_status madpo_control_open(madpo_control **out, madpo_run *run, bool listen
     c->view = (madpo_control_view){
         .stage = "prepare", .unit = "step", .next_lr = NAN, .loss = NAN, .eval_loss = NAN};
     pthread_mutex_init(&c->lock, NULL);
-    pthread_cond_init(&c->asked, NULL);
+    control_init_cond(&c->asked);
     if (listen)
         st = control_listen(c, err);
     if (st == MADPO_OK)
@@ -235,7 +246,7 @@ static void control_wait(madpo_control *c)
     struct timespec until;
     double began = madpo_clock_monotonic();
 
-    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_nsec += look_every_ns;
     if (until.tv_nsec >= 1000000000) {
         until.tv_nsec -= 1000000000;

@@ -1,7 +1,8 @@
 # Signals other than the plain stop of resume.sh: a checkpoint on request, a terminal that closes, a second stop.
 . "$(dirname "$0")/../support/cli.sh"
-# no checkpoint of its own accord before the end
-train=("$tiny" --set run.stages=sft --set sft.max_steps=80 --set sft.checkpoint_every=0)
+# no checkpoint of its own accord before the end, and long enough that a signal always comes before it
+train=("$tiny" --set run.stages=sft --set sft.max_steps=400 --set sft.eval_every=100
+    --set sft.checkpoint_every=0)
 
 expect 0 "$MADPO" train "${train[@]}" --run whole --quiet
 
