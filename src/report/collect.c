@@ -402,6 +402,7 @@ static madpo_status collect(madpo_report *r, madpo_run_reader *reader, madpo_err
     madpo_status st;
 
     r->dir = strdup(madpo_run_reader_dir(reader));
+    r->name = r->dir ? madpo_json_text(r->dir, strlen(r->dir)) : NULL;
     r->manifest = json_deep_copy(madpo_run_reader_manifest(reader));
     r->evaluations = json_array();
     r->controls = json_array();
@@ -409,8 +410,8 @@ static madpo_status collect(madpo_report *r, madpo_run_reader *reader, madpo_err
     r->samples = json_array();
     r->settings = json_array();
     r->began = r->last = NAN;
-    if (!r->dir || !r->manifest || !r->evaluations || !r->controls || !r->warnings || !r->samples ||
-        !r->settings)
+    if (!r->dir || !r->name || !r->manifest || !r->evaluations || !r->controls || !r->warnings ||
+        !r->samples || !r->settings)
         return madpo_error_set(err, MADPO_ERR_NOMEM, "report: out of host memory");
     st = collect_events(r, reader, err);
     if (st == MADPO_OK)
@@ -447,6 +448,7 @@ void madpo_report_free(madpo_report *report)
     for (size_t i = 0; i < report->n_series; i++)
         madpo__series_dispose(&report->series[i]);
     free(report->series);
+    json_decref(report->name);
     json_decref(report->manifest);
     json_decref(report->evaluations);
     json_decref(report->controls);

@@ -179,7 +179,7 @@ static void put_facts(madpo_strbuf *b, const madpo_report *r)
     madpo_strbuf text = {0};
 
     madpo_strbuf_append(b, "<div class=\"wide\"><table>\n");
-    put_fact(b, "folder", r->dir);
+    put_fact(b, "folder", json_string_value(r->name));
     for (size_t i = 0; i < sizeof facts / sizeof *facts; i++)
         put_fact(b, facts[i].name, madpo__string(r->manifest, facts[i].key));
     madpo_strbuf_printf(&text, "%lld",

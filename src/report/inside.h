@@ -27,6 +27,7 @@ enum { MADPO__MAX_STAGES = 16 };
 
 struct madpo_report {
     char *dir;
+    json_t *name; /* of the folder, as text that can be shown */
     json_t *manifest;
     madpo__stage stage[MADPO__MAX_STAGES];
     size_t n_stages;

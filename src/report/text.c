@@ -60,7 +60,7 @@ static void put_head(madpo_strbuf *b, const madpo_report *r)
     madpo_strbuf verdict = {0};
     static const char *const keys[] = {"objective", "model", "data", "device"};
 
-    madpo_strbuf_printf(b, "run        %s (%s)\nstate      %s%s%s\n", r->dir,
+    madpo_strbuf_printf(b, "run        %s (%s)\nstate      %s%s%s\n", json_string_value(r->name),
                         madpo__string(r->manifest, "id"), r->status, r->reason ? ": " : "",
                         r->reason ? r->reason : "");
     madpo__put_verdict(&verdict, r);

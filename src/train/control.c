@@ -38,13 +38,15 @@ struct madpo_control {
 static json_t *control_status(const madpo_control *c)
 {
     const madpo_control_view *v = &c->view;
+    const char *dir = madpo_run_dir(c->run);
 
-    return json_pack(
-        "{s:s,s:s,s:I,s:I,s:b,s:b,s:I,s:I,s:o,s:o,s:o,s:I,s:s}", "stage", v->stage, "unit", v->unit,
-        "done", (json_int_t)v->done, "total", (json_int_t)v->total, "paused", c->paused, "stopping",
-        c->stopping, "accepted", (json_int_t)c->n_accepted, "applied", (json_int_t)c->n_done,
-        "next_lr", madpo_json_real(v->next_lr), "loss", madpo_json_real(v->loss), "eval_loss",
-        madpo_json_real(v->eval_loss), "pid", (json_int_t)getpid(), "run", madpo_run_dir(c->run));
+    return json_pack("{s:s,s:s,s:I,s:I,s:b,s:b,s:I,s:I,s:o,s:o,s:o,s:I,s:o}", "stage", v->stage,
+                     "unit", v->unit, "done", (json_int_t)v->done, "total", (json_int_t)v->total,
+                     "paused", c->paused, "stopping", c->stopping, "accepted",
+                     (json_int_t)c->n_accepted, "applied", (json_int_t)c->n_done, "next_lr",
+                     madpo_json_real(v->next_lr), "loss", madpo_json_real(v->loss), "eval_loss",
+                     madpo_json_real(v->eval_loss), "pid", (json_int_t)getpid(), "run",
+                     madpo_json_text(dir, strlen(dir)));
 }
 
 /* Why a request makes no sense now, NULL if it does. */

@@ -70,7 +70,7 @@ has page.html '&lt;script&gt;alert\(1\)&lt;/script&gt; &amp; &quot;q&quot; ]]&gt
 lacks page.html '<script'
 
 say "a folder whose name would"
-odd='run <b>&"x'
+odd=$'run <b>&"x\xff'
 cp -r done "$odd"
 report "$odd"
 has page.html 'run &lt;b&gt;&amp;&quot;x'
