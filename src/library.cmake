@@ -24,7 +24,7 @@ set_target_properties(madpo_lib PROPERTIES OUTPUT_NAME madpo LINKER_LANGUAGE C
 # library they are nobody's business but the linker's.
 set(requires "jansson libconfig zlib libpcre2-8 libutf8proc libxxhash OpenCL")
 get_filename_component(clblast_dir "${CLBLAST_LIBRARY}" DIRECTORY)
-set(libs "-lclblast -lm")
+set(libs "-lclblast -lpthread -lm")
 if(NOT clblast_dir IN_LIST CMAKE_C_IMPLICIT_LINK_DIRECTORIES)
   string(PREPEND libs "-L${clblast_dir} ")
 endif()

@@ -43,6 +43,9 @@ typedef struct madpo_trainer_options {
     const char *run_dir;            /* NULL or "" = a new folder under runs/, named by time */
     bool resume;                    /* go on in an existing run */
     const madpo_listener *listener; /* borrowed; NULL = silent */
+    bool control;                   /* listen for requests at control.sock in the run directory */
+    const char *control_file;       /* actions to repeat: JSON lines {"stage","step","action",...},
+                                       or the events.jsonl of another run; NULL = none */
 } madpo_trainer_options;
 
 /* Check the configuration, choose the run directory's name and open the device. Copies the

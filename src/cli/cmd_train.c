@@ -8,15 +8,17 @@
 #include "base/strbuf.h"
 #include "cli/commands.h"
 #include "cli/configure.h"
+#include "cli/detach.h"
 #include "cli/output.h"
 #include "cli/screen.h"
 #include "cli/signals.h"
 #include "run/reader.h"
+#include "run/run.h"
 
 typedef struct train_options {
     madpo_cli_configure configure;
-    const char *run;
-    bool resume, headless, json, quiet, quick;
+    const char *run, *control_file;
+    bool resume, headless, json, quiet, quick, detach;
 } train_options;
 
 static int train_run(int argc, char **argv);
@@ -60,6 +62,22 @@ static int train_demo(int argc, char **argv);
          offsetof(train_options, json),                                                            \
          0,                                                                                        \
          "Write the events, one JSON object a line, to standard output, and nothing else there."}, \
+        {"control-file",                                                                           \
+         "FILE",                                                                                   \
+         MADPO_CLI_TEXT,                                                                           \
+         offsetof(train_options, control_file),                                                    \
+         0,                                                                                        \
+         "Do again, at the same steps, what a run was asked to do on its way: the events.jsonl "   \
+         "of that run, or lines such as "                                                          \
+         "{\"stage\":\"policy\",\"step\":40,\"action\":\"lr\",\"times\":0.5}. The weights are "    \
+         "the "                                                                                    \
+         "same, bit for bit."},                                                                    \
+        {"detach",                                                                                 \
+         NULL,                                                                                     \
+         MADPO_CLI_FLAG,                                                                           \
+         offsetof(train_options, detach),                                                          \
+         0,                                                                                        \
+         "Start the run as a process of its own, say where it is, and return once it has begun."}, \
         {"quiet",                                                                                  \
          NULL,                                                                                     \
          MADPO_CLI_FLAG,                                                                           \
@@ -72,10 +90,11 @@ static int train_demo(int argc, char **argv);
 
 #define TRAIN_MORE                                                                                 \
     "SIGNALS\n"                                                                                    \
-    "    INT, TERM, HUP  finish the step, save a checkpoint, exit with 3; a second one ends\n"     \
-    "                    the program at once. HUP comes when the terminal closes; under nohup\n"   \
-    "                    (HUP ignored) the run goes on without it.\n"                              \
-    "    USR1            save a checkpoint and go on\n"                                            \
+    "    INT, TERM  finish the step, save a checkpoint, exit with 3; a second one ends the\n"      \
+    "               program at once\n"                                                             \
+    "    HUP        the run goes on without its terminal\n"                                        \
+    "    USR1       save a checkpoint and go on\n"                                                 \
+    "    A run can also be paused, stopped and steered from elsewhere: madpo help ctl.\n"          \
     "\n"                                                                                           \
     "FILES\n"                                                                                      \
     "    DIR/events.jsonl            one JSON object a line: steps, samples, evaluations, ends\n"  \
@@ -85,6 +104,8 @@ static int train_demo(int argc, char **argv);
     "    DIR/models/sft, reward, policy\n"                                                         \
     "                                Hugging Face directories\n"                                   \
     "    DIR/checkpoints, log.txt, run.json, state.json\n"                                         \
+    "    DIR/control.sock            while the run goes on: madpo ctl speaks to it\n"              \
+    "    DIR/trainer.out             what a run started with --detach would have printed\n"        \
     "\n"                                                                                           \
     "EXIT STATUS\n"                                                                                \
     "    0  done\n"                                                                                \
@@ -111,7 +132,7 @@ const madpo_cli_command madpo__command_train = {
                        "EXAMPLES\n"
                        "    madpo train my.cfg --run runs/a --set policy.beta=0.2\n"
                        "    madpo train --run runs/a --resume\n"
-                       "    nohup madpo train my.cfg --run runs/b --headless > b.log &\n"
+                       "    madpo train my.cfg --run runs/b --detach\n"
                        "    madpo train my.cfg --json | jq 'select(.ev == \"eval\")'\n",
     .run = train_run,
 };
@@ -169,11 +190,15 @@ static int train_go(const train_options *options, const madpo_config *config,
     madpo_error err = MADPO_ERROR_INIT;
     madpo_trainer *trainer = NULL;
     double began = madpo_clock_monotonic();
-    const madpo_trainer_options how = {
-        .run_dir = options->run, .resume = options->resume, .listener = &screen->listener};
+    const madpo_trainer_options how = {.run_dir = options->run,
+                                       .resume = options->resume,
+                                       .listener = &screen->listener,
+                                       .control = true,
+                                       .control_file = options->control_file};
     madpo_status st;
     int rc = MADPO_EXIT_DONE;
 
+    madpo__signals_outlive_terminal();
     madpo__signals_catch(screen->out != NULL && isatty(STDERR_FILENO));
     st = madpo_trainer_new(&trainer, config, &how, &err);
     if (st == MADPO_OK) {
@@ -192,17 +217,46 @@ static int train_go(const train_options *options, const madpo_config *config,
     return rc;
 }
 
-static int train_with(const train_options *options)
+static int train_here(const train_options *options, const madpo_config *config)
 {
     madpo_cli_screen screen;
+    int rc;
+
+    madpo__screen_init(&screen, options->headless, options->json, options->quiet);
+    rc = train_go(options, config, &screen);
+    madpo__screen_dispose(&screen);
+    return rc;
+}
+
+/* The same as a process of its own, which writes plain lines to a file in the run's folder. */
+static int train_detached(const train_options *options, const madpo_config *config)
+{
+    train_options own = *options;
+    madpo_error err = MADPO_ERROR_INIT;
+    char *name = NULL;
+    int rc;
+
+    if (!own.run && madpo_run_new_name(&name, &err) != MADPO_OK)
+        return madpo__cli_fail(&err);
+    if (name)
+        own.run = name;
+    own.headless = true;
+    own.json = false;
+    rc = madpo__detach(own.run, own.resume, options->json);
+    if (rc < 0)
+        rc = train_here(&own, config);
+    free(name);
+    return rc;
+}
+
+static int train_with(const train_options *options)
+{
     madpo_config *config = NULL;
     int rc = madpo__cli_configure(&config, &options->configure);
 
     if (rc >= 0)
         return rc;
-    madpo__screen_init(&screen, options->headless, options->json, options->quiet);
-    rc = train_go(options, config, &screen);
-    madpo__screen_dispose(&screen);
+    rc = options->detach ? train_detached(options, config) : train_here(options, config);
     madpo_config_free(config);
     return rc;
 }

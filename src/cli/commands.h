@@ -17,6 +17,8 @@ extern const madpo_cli_command madpo__command_weights;
 extern const madpo_cli_command madpo__command_objectives;
 extern const madpo_cli_command madpo__command_config;
 extern const madpo_cli_command madpo__command_synth;
+extern const madpo_cli_command madpo__command_ctl;
+extern const madpo_cli_command madpo__command_report;
 
 /* Run the program: argv[0] is the program's name. Returns the exit code. */
 int madpo__cli_main(int argc, char **argv);

@@ -28,7 +28,7 @@ static int screen_columns(FILE *out)
 
 /* Keep terminal control sequences that may hide in data (samples, file names) off the terminal, and
  * every message on its own lines. */
-static void screen_append_clean(madpo_strbuf *b, const char *text)
+void madpo__screen_append_clean(madpo_strbuf *b, const char *text)
 {
     for (; *text; text++) {
         unsigned char c = (unsigned char)*text;
@@ -89,7 +89,7 @@ static void screen_message(void *user, const char *line)
     if (!screen->out || (screen->lost && screen->out == stdout))
         return;
     madpo__screen_clear(screen);
-    screen_append_clean(&text, line);
+    madpo__screen_append_clean(&text, line);
     if (!text.failed) {
         fprintf(screen->out, "%s\n", text.s ? text.s : "");
         screen_check(screen, screen->out);
@@ -183,7 +183,7 @@ static void screen_progress(void *user, const madpo_progress *progress)
         return;
     screen_append_progress(&raw, progress);
     if (!raw.failed)
-        screen_append_clean(&line, raw.s);
+        madpo__screen_append_clean(&line, raw.s);
     if (!raw.failed && !line.failed && line.s) {
         if (screen->redraw) {
             screen_redraw(screen, &line);

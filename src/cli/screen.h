@@ -13,6 +13,7 @@
  */
 #include <stdio.h>
 
+#include "base/strbuf.h"
 #include "madpo/trainer.h"
 
 typedef struct madpo_cli_screen {
@@ -32,5 +33,7 @@ typedef struct madpo_cli_screen {
 void madpo__screen_init(madpo_cli_screen *screen, bool headless, bool json, bool quiet);
 /* Wipe a progress line that stands on the terminal, before something else is printed. */
 void madpo__screen_clear(madpo_cli_screen *screen);
+/* Append text that may come from data, control characters but newline and tab replaced. */
+void madpo__screen_append_clean(madpo_strbuf *b, const char *text);
 void madpo__screen_dispose(madpo_cli_screen *screen);
 #endif

@@ -8,7 +8,7 @@
 /* Shared between the waiting thread and the main one, under `signals_lock`. */
 static pthread_mutex_t signals_lock = PTHREAD_MUTEX_INITIALIZER;
 static madpo_trainer *signals_trainer;
-static bool signals_stop, signals_checkpoint, signals_say, signals_now;
+static bool signals_stop, signals_checkpoint, signals_say, signals_now, signals_hangup;
 
 static sigset_t signals_set; /* written before the thread begins */
 
@@ -29,6 +29,10 @@ static void signals_take(int number)
     bool again;
 
     pthread_mutex_lock(&signals_lock);
+    if (number == SIGHUP && signals_hangup) { /* the terminal has gone, the run goes on */
+        pthread_mutex_unlock(&signals_lock);
+        return;
+    }
     again = number != SIGUSR1 && (signals_stop || signals_now);
     if (number == SIGUSR1)
         signals_checkpoint = true;
@@ -83,6 +87,13 @@ void madpo__signals_serve(madpo_trainer *trainer)
         madpo_trainer_request(trainer, MADPO_REQUEST_STOP);
     if (trainer && signals_checkpoint)
         madpo_trainer_request(trainer, MADPO_REQUEST_CHECKPOINT);
+    pthread_mutex_unlock(&signals_lock);
+}
+
+void madpo__signals_outlive_terminal(void)
+{
+    pthread_mutex_lock(&signals_lock);
+    signals_hangup = true;
     pthread_mutex_unlock(&signals_lock);
 }
 

@@ -29,6 +29,22 @@ static const char *const run_files[] = {"config.cfg",  "state.json",    "events.
 
 /* ---- opening ---- */
 
+madpo_status madpo_run_new_name(char **out, madpo_error *err)
+{
+    time_t now = time(NULL);
+    struct tm local;
+    char stamp[32] = "run";
+
+    if (localtime_r(&now, &local))
+        strftime(stamp, sizeof stamp, "%Y%m%d-%H%M%S", &local);
+    *out = madpo__strf("runs/%s", stamp);
+    for (int i = 2; *out && madpo_file_exists(*out); i++) {
+        free(*out);
+        *out = madpo__strf("runs/%s-%d", stamp, i);
+    }
+    return *out ? MADPO_OK : madpo_error_set(err, MADPO_ERR_NOMEM, "name of the run");
+}
+
 /* Take the lock, or find it taken (EWOULDBLOCK). A reader that looks whether the run is live holds
  * it for an instant, so a few tries. */
 static int run_try_lock(int fd)

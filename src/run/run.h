@@ -16,9 +16,11 @@
  *   samples.jsonl  evaluation samples
  *   scorer.bin     tokenizer/     log.txt
  *   models/sft, models/reward, models/policy     Hugging Face directories, or PEFT adapters;
- * several reward models: reward-fold-1, reward-seed-2 … checkpoints/<stage or model>-step-N/
- * weights + optimiser + state.json + checksums.json, renamed into place run.lock       locked
- * (flock) and holding the process id while a process writes the run
+ *                  several reward models: reward-fold-1, reward-seed-2 …
+ *   checkpoints/<stage or model>-step-N/   weights + optimiser + state.json + checksums.json,
+ * renamed into place control.sock   requests to the process that writes the run; run/control.h
+ *   trainer.out    what a run in the background printed
+ *   run.lock       locked (flock) and holding the process id while a process writes the run
  *
  * An event's "t" is seconds since 1970. Events written here, besides those of the stages: "resume"
  * when a run is opened again (a stage then goes on from its last checkpoint, so steps it reported
@@ -45,6 +47,9 @@ typedef struct madpo_run_manifest {
     const char *config;    /* resolved configuration text, written to config.cfg */
 } madpo_run_manifest;
 
+/* A name for a new run: runs/20260131-235959, with -2, -3 … behind it if that is taken (owned by
+ * the caller, free()). */
+madpo_status madpo_run_new_name(char **out, madpo_error *err) MADPO_MUST_CHECK;
 /* Create `dir` (parents too) as a new run. MADPO_ERR_IO, naming --resume, if it holds one. */
 madpo_status madpo_run_create(madpo_run **out, const char *dir, const madpo_run_manifest *manifest,
                               const madpo_listener *listener, madpo_error *err) MADPO_MUST_CHECK;

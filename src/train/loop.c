@@ -237,7 +237,7 @@ static madpo_status loop_step(madpo_loop *loop, madpo_error *err)
         return st;
     if (!isfinite(loop->grad_norm) || !isfinite(rows_loss(rows, n, n_columns)))
         return loop_bad_step(loop, err);
-    loop->lr = madpo_schedule_lr(&loop->schedule, s->step);
+    loop->lr = madpo_schedule_lr(&loop->schedule, s->step) * s->lr_scale;
     st = madpo_optimiser_step(loop->optimiser, loop->lr, loop->grad_norm, err);
     if (st != MADPO_OK)
         return st;
@@ -278,7 +278,8 @@ static json_t *loop_step_fields(madpo_loop *loop)
     if (!fields)
         return NULL;
     madpo_loop_metric(fields, "", "epoch", (double)s->step / (double)loop->steps_per_epoch);
-    madpo_loop_metric(fields, "", "loss", rows_loss(loop->rows, s->n_rows, task->n_columns));
+    loop->loss = rows_loss(loop->rows, s->n_rows, task->n_columns);
+    madpo_loop_metric(fields, "", "loss", loop->loss);
     task->report(task->user, loop->rows, s->n_rows, "", fields);
     madpo_loop_metric(fields, "", "grad_norm", loop->grad_norm);
     madpo_loop_metric(fields, "", "learning_rate", loop->lr);
@@ -350,7 +351,7 @@ static madpo_status loop_keep_best(madpo_loop *loop, madpo_error *err)
                              err);
 }
 
-static madpo_status loop_evaluate(madpo_loop *loop, madpo_error *err)
+madpo_status madpo__loop_evaluate(madpo_loop *loop, madpo_error *err)
 {
     madpo_loop_state *s = &loop->state;
     const madpo_loop_task *task = loop->set->task;
@@ -363,6 +364,7 @@ static madpo_status loop_evaluate(madpo_loop *loop, madpo_error *err)
     if (st != MADPO_OK)
         return st;
     s->eval_loss = rows_loss(loop->eval_rows, n, task->n_columns);
+    s->eval_step = s->step;
     if (loop->best)
         st = loop_keep_best(loop, err);
     if (st != MADPO_OK)
@@ -394,48 +396,15 @@ static bool loop_evaluation_is_due(const madpo_loop *loop)
 
 /* ---- requests and checkpoints at the step boundary ---- */
 
-static madpo_status loop_stop(madpo_loop *loop, madpo_error *err)
-{
-    long long step = (long long)loop->state.step, total = (long long)loop->total_steps;
-    madpo_status st = madpo__loop_event(loop, "control",
-                                        json_pack("{s:s,s:s,s:I}", "action", "stop", "stage",
-                                                  loop->stage, "step", (json_int_t)step),
-                                        err);
-
-    if (st == MADPO_OK)
-        st = madpo__loop_save(loop, err);
-    if (st != MADPO_OK)
-        return st;
-    return madpo_error_set(
-        err, MADPO_ERR_STOPPED,
-        "%s: stopped on request at step %lld of %lld, checkpoint saved; go on with "
-        "--resume",
-        loop->name, step, total);
-}
-
 static madpo_status loop_boundary(madpo_loop *loop, madpo_error *err)
 {
-    madpo_stage_context *ctx = loop->set->ctx;
     const madpo_loop_state *s = &loop->state;
     int64_t every = loop->set->options->checkpoint_every;
+    madpo_status st = madpo__loop_control(loop, err);
     bool due = loop_is_at_end(loop) || (every > 0 && s->step % every == 0);
 
-    if (*ctx->stop)
-        return loop_stop(loop, err);
-    if (*ctx->checkpoint) {
-        madpo_status st =
-            madpo__loop_event(loop, "control",
-                              json_pack("{s:s,s:s,s:I}", "action", "checkpoint", "stage",
-                                        loop->stage, "step", (json_int_t)s->step),
-                              err);
-
-        if (st == MADPO_OK)
-            st = madpo__loop_save(loop, err);
-        *ctx->checkpoint = 0;
-        return st;
-    }
     /* after a bad step the weights are suspect: the last checkpoint stays the last good one */
-    return due && s->bad_steps == 0 ? madpo__loop_save(loop, err) : MADPO_OK;
+    return st == MADPO_OK && due && s->bad_steps == 0 ? madpo__loop_save(loop, err) : st;
 }
 
 /* ---- set-up and tear-down ---- */
@@ -496,7 +465,8 @@ static madpo_status loop_init(madpo_loop *loop, const madpo_loop_setup *set, mad
              loop->name);
     snprintf(dropout, sizeof dropout, "dropout %s", loop->name);
     loop->dropout = madpo_stage_seed(set->ctx, dropout);
-    loop->state = (madpo_loop_state){.best_step = -1, .best_loss = INFINITY, .eval_loss = NAN};
+    loop->state = (madpo_loop_state){
+        .best_step = -1, .best_loss = INFINITY, .eval_loss = NAN, .lr_scale = 1.0, .eval_step = -1};
     if (n == 0)
         return madpo_error_set(err, MADPO_ERR_DATA,
                                "%s: there is nothing to train on: give more data or lower "
@@ -541,7 +511,7 @@ static madpo_status loop_turn(madpo_loop *loop, madpo_error *err)
         st = loop_log(loop, n_before, err);
     }
     if (st == MADPO_OK && loop_evaluation_is_due(loop))
-        st = loop_evaluate(loop, err);
+        st = madpo__loop_evaluate(loop, err);
     if (st == MADPO_OK)
         st = loop_boundary(loop, err);
     return st;
@@ -603,6 +573,8 @@ madpo_status madpo_loop_run(const madpo_loop_setup *setup, madpo_loop_result *re
                           loop.total_steps);
     loop.log_clock = madpo_clock_monotonic();
     loop.log_tokens = loop.state.n_tokens;
+    if (st == MADPO_OK)
+        st = madpo__loop_control_begin(&loop, err);
     while (st == MADPO_OK && !loop_is_at_end(&loop)) {
         st = loop_turn(&loop, err);
         if (first)

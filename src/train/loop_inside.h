@@ -1,6 +1,6 @@
 #ifndef MADPO_TRAIN_LOOP_INSIDE_H
 #define MADPO_TRAIN_LOOP_INSIDE_H
-/* The step loop's own state, shared by loop.c and loop_state.c. */
+/* The step loop's own state, shared by loop.c, loop_state.c and loop_control.c. */
 #include "train/batches.h"
 #include "train/loop.h"
 #include "train/optimiser.h"
@@ -17,6 +17,8 @@ typedef struct madpo_loop_state {
     double eval_loss;  /* the last evaluation's, NaN = none yet */
     int64_t n_stale;   /* evaluations since best_step */
     size_t n_rows;     /* rows gathered since the last step event */
+    double lr_scale;   /* of the schedule's learning rates, as asked for (train/control.h) */
+    int64_t eval_step; /* of the last evaluation, -1 = none */
 } madpo_loop_state;
 
 typedef struct madpo_loop {
@@ -37,8 +39,10 @@ typedef struct madpo_loop {
     double *eval_rows;       /* [held_out n, n_columns] */
     float *best;             /* [weights n] best weights so far, NULL without early stopping */
     madpo_loop_state state;
-    int64_t saved_step;   /* of the newest checkpoint, -1 = none */
+    int64_t saved_step;   /* of the newest checkpoint, -1 = none or of another state */
+    int64_t control_step; /* the control file is done up to this step, -1 = not begun */
     double grad_norm, lr; /* of the last step */
+    double loss;          /* of the last step event, NaN = none since this process began */
     double log_clock;     /* seconds, when the last step event was written */
     int64_t log_tokens;   /* state.n_tokens then */
     madpo_meter meter;
@@ -51,6 +55,14 @@ madpo_status madpo__loop_event(const madpo_loop *loop, const char *ev, json_t *f
 madpo_status madpo__loop_save(madpo_loop *loop, madpo_error *err) MADPO_MUST_CHECK;
 /* Go back to the newest checkpoint, if there is one. */
 madpo_status madpo__loop_restore(madpo_loop *loop, madpo_error *err) MADPO_MUST_CHECK;
+/* Loss of the held-out examples, now. */
+madpo_status madpo__loop_evaluate(madpo_loop *loop, madpo_error *err) MADPO_MUST_CHECK;
+/* Do what was asked for, at the end of a step; waits while the run is paused. MADPO_ERR_STOPPED
+ * after a stop, with a checkpoint saved. */
+madpo_status madpo__loop_control(madpo_loop *loop, madpo_error *err) MADPO_MUST_CHECK;
+/* The same before the first step, for what a control file has there, and to tell that the steps
+ * begin. */
+madpo_status madpo__loop_control_begin(madpo_loop *loop, madpo_error *err) MADPO_MUST_CHECK;
 /* Rows that fit before a step event empties them. */
 size_t madpo__loop_row_capacity(const madpo_loop *loop);
 #endif

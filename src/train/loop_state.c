@@ -33,12 +33,14 @@ static json_t *state_to_json(const madpo_loop *loop)
 {
     const madpo_loop_state *s = &loop->state;
 
-    return json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:o,s:o,s:I,s:o}", "stage", loop->name, "step",
-                     (json_int_t)s->step, "updates", (json_int_t)s->updates, "n_tokens",
+    return json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:o,s:o,s:I,s:o,s:I,s:o}", "stage", loop->name,
+                     "step", (json_int_t)s->step, "updates", (json_int_t)s->updates, "n_tokens",
                      (json_int_t)s->n_tokens, "bad_steps", (json_int_t)s->bad_steps, "best_step",
                      (json_int_t)s->best_step, "best_loss", madpo_json_real(s->best_loss),
                      "eval_loss", madpo_json_real(s->eval_loss), "n_stale", (json_int_t)s->n_stale,
-                     "rows", rows_to_json(loop->rows, s->n_rows * loop->set->task->n_columns));
+                     "lr_scale", madpo_json_real(s->lr_scale), "eval_step",
+                     (json_int_t)s->eval_step, "rows",
+                     rows_to_json(loop->rows, s->n_rows * loop->set->task->n_columns));
 }
 
 /* A number, or `otherwise` where JSON had to write null. */
@@ -67,6 +69,10 @@ static madpo_status counters_from_json(madpo_loop_state *s, const json_t *state,
         st = number_or(&s->best_loss, state, "best_loss", INFINITY, where, err);
     if (st == MADPO_OK)
         st = number_or(&s->eval_loss, state, "eval_loss", NAN, where, err);
+    if (st == MADPO_OK)
+        st = number_or(&s->lr_scale, state, "lr_scale", 1.0, where, err);
+    if (st == MADPO_OK && madpo_json_has(state, "eval_step"))
+        st = madpo_json_get_int(&s->eval_step, state, "eval_step", where, err);
     return st;
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "train/batches.h"
+#include "train/control.h"
 
 typedef struct scan_state {
     const madpo_scan *scan;
@@ -102,7 +103,7 @@ madpo_status madpo_scan_run(const madpo_scan *scan, madpo_error *err)
     while (st == MADPO_OK && done < n) {
         size_t chunk = n - done < scan->chunk ? n - done : scan->chunk;
 
-        st = madpo_stage_check_stop(scan->ctx, scan->stage, (int64_t)done, (int64_t)n, "pair", err);
+        st = madpo_control_between(scan->ctx, scan->stage, (int64_t)done, (int64_t)n, "pair", err);
         if (st != MADPO_OK)
             break;
         st = scan_chunk(&state, done, chunk, err);

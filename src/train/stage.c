@@ -29,25 +29,6 @@ json_t *madpo_stage_interval(double low, double high)
     return json_pack("[o,o]", madpo_json_real(low), madpo_json_real(high));
 }
 
-madpo_status madpo_stage_check_stop(madpo_stage_context *ctx, const char *stage, int64_t done,
-                                    int64_t total, const char *unit, madpo_error *err)
-{
-    madpo_status st;
-
-    if (!*ctx->stop)
-        return MADPO_OK;
-    st = madpo_stage_event(
-        ctx, "control",
-        json_pack("{s:s,s:s,s:I}", "action", "stop", "stage", stage, "done", (json_int_t)done),
-        err);
-    if (st != MADPO_OK)
-        return st;
-    return madpo_error_set(
-        err, MADPO_ERR_STOPPED,
-        "%s: stopped on request after %lld of %lld %ss, all kept; go on with --resume", stage,
-        (long long)done, (long long)total, unit);
-}
-
 madpo_tokenize_options madpo_stage_tokenize_options(const madpo_stage_context *ctx)
 {
     const madpo_options *o = ctx->options;

@@ -1,7 +1,7 @@
 #ifndef MADPO_TRAIN_STAGE_H
 #define MADPO_TRAIN_STAGE_H
-/* What every stage needs: seeds, events, records, progress, stop requests. Their models:
- * train/stage_model.h. Inside src/train only. */
+/* What every stage needs: seeds, events, records, progress. Their models: train/stage_model.h;
+ * requests to stop and the like: train/control.h. Inside src/train only. */
 #include <jansson.h>
 
 #include "data/pack.h"
@@ -16,12 +16,6 @@ madpo_status madpo_stage_event(madpo_stage_context *ctx, const char *ev, json_t 
                                madpo_error *err) MADPO_MUST_CHECK;
 /* [low, high] as JSON. */
 json_t *madpo_stage_interval(double low, double high);
-
-/* MADPO_ERR_STOPPED if a stop was asked for. For stages whose results are appended as they come;
- * the step loop looks for itself. `kept` says what is kept, "240 of 800 pairs". */
-madpo_status madpo_stage_check_stop(madpo_stage_context *ctx, const char *stage, int64_t done,
-                                    int64_t total, const char *unit,
-                                    madpo_error *err) MADPO_MUST_CHECK;
 
 /* How madpo_tokenize_options follow from the configuration. Answers of given pairs end in eos;
  * generated ones do not, since a sample may have been cut by generate.max_new, as in the published

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "train/batches.h"
+#include "train/control.h"
 #include "train/reward_models.h"
 #include "train/sampler.h"
 #include "train/stats.h"
@@ -123,7 +124,7 @@ static madpo_status evaluate_sample(evaluate *e, int who, size_t done, madpo_rec
     madpo_meter_start(&meter, e->ctx, stage_name, evaluated[who].who, "sample", (int64_t)done,
                       (int64_t)n);
     while (done < n && st == MADPO_OK) {
-        st = madpo_stage_check_stop(e->ctx, stage_name, (int64_t)done, (int64_t)n, "sample", err);
+        st = madpo_control_between(e->ctx, stage_name, (int64_t)done, (int64_t)n, "sample", err);
         if (st == MADPO_OK)
             st = evaluate_chunk(e, who, done, records, err);
         done = done + e->chunk < n ? done + e->chunk : n;

@@ -14,6 +14,7 @@
 #include "base/json.h"
 #include "base/rng.h"
 #include "objective/objective.h"
+#include "train/control.h"
 #include "train/sampler.h"
 
 static const char stage_name[] = "generate";
@@ -160,7 +161,7 @@ static madpo_status generate_all(generate *g, madpo_error *err)
     while (next < n && st == MADPO_OK) {
         size_t chunk = smaller(g->chunk, n - next);
 
-        st = madpo_stage_check_stop(g->ctx, stage_name, (int64_t)next, (int64_t)n, "pair", err);
+        st = madpo_control_between(g->ctx, stage_name, (int64_t)next, (int64_t)n, "pair", err);
         if (st == MADPO_OK)
             st = generate_chunk(g, next, chunk, err);
         next += chunk;

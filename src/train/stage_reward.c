@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "objective/objective.h"
 #include "train/batches.h"
+#include "train/control.h"
 #include "train/loop.h"
 #include "train/reward_models.h"
 #include "train/stats.h"
@@ -306,7 +307,7 @@ madpo_status madpo_stage_reward(madpo_stage_context *ctx, madpo_error *err)
     for (size_t i = 0; i < n && st == MADPO_OK; i++) {
         r.which = madpo_reward_models_at(ctx->options, i);
         if (i > 0)
-            st = madpo_stage_check_stop(ctx, stage_name, (int64_t)i, (int64_t)n, "model", err);
+            st = madpo_control_between(ctx, stage_name, (int64_t)i, (int64_t)n, "model", err);
         if (st == MADPO_OK)
             st = reward_model(&r, err);
     }

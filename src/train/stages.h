@@ -14,6 +14,8 @@
 #include "text/tokenizer.h"
 #include "train/base_model.h"
 
+typedef struct madpo_control madpo_control; /* train/control.h */
+
 /* Everything a stage may use. Owned by the trainer; stages borrow. */
 typedef struct madpo_stage_context {
     const madpo_options *options;
@@ -29,6 +31,7 @@ typedef struct madpo_stage_context {
     madpo_model_config model;
     volatile sig_atomic_t *stop;       /* set by a stop request */
     volatile sig_atomic_t *checkpoint; /* set by a checkpoint request; cleared when saved */
+    madpo_control *control;            /* other requests, and where both are taken from */
 } madpo_stage_context;
 
 typedef struct madpo_stage {

@@ -6,12 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "base/strbuf.h"
 #include "device/profile.h"
+#include "train/control.h"
 #include "train/needs.h"
 #include "train/policy_options.h"
 #include "train/source.h"
@@ -21,11 +21,13 @@ struct madpo_trainer {
     madpo_config *config;
     const madpo_options *options; /* of config */
     madpo_listener listener;
-    bool has_listener, resume;
+    bool has_listener, resume, listen;
     char *dir;
+    madpo_control_list control_file;
     const madpo_pairs *given; /* borrowed, NULL = data.* */
     madpo_device *dev;
     madpo_run *run; /* opened by the first _run */
+    madpo_control *control;
     madpo_source source;
     madpo_base_model base;
     volatile sig_atomic_t stop, checkpoint;
@@ -55,27 +57,6 @@ static madpo_status trainer_open_device(madpo_trainer *t, madpo_error *err)
     return madpo_device_open(&t->dev, &options, err);
 }
 
-/* runs/20260131-235959, or with -2, -3 … behind it if that is taken. */
-static madpo_status trainer_new_dir(char **out, madpo_error *err)
-{
-    time_t now = time(NULL);
-    struct tm local;
-    char stamp[32] = "run";
-    madpo_status st = MADPO_OK;
-
-    if (localtime_r(&now, &local))
-        strftime(stamp, sizeof stamp, "%Y%m%d-%H%M%S", &local);
-    *out = NULL;
-    for (int i = 1; st == MADPO_OK && (!*out || madpo_file_exists(*out)); i++) {
-        madpo_strbuf b = {0};
-
-        madpo_strbuf_printf(&b, i > 1 ? "runs/%s-%d" : "runs/%s", stamp, i);
-        free(*out);
-        st = madpo_strbuf_steal(&b, out, NULL, err);
-    }
-    return st;
-}
-
 static madpo_status trainer_choose_dir(madpo_trainer *t, const madpo_trainer_options *options,
                                        madpo_error *err)
 {
@@ -83,7 +64,7 @@ static madpo_status trainer_choose_dir(madpo_trainer *t, const madpo_trainer_opt
         if (t->resume)
             return madpo_error_set(err, MADPO_ERR_USAGE,
                                    "which run is to go on? name its folder (--run DIR --resume)");
-        return trainer_new_dir(&t->dir, err);
+        return madpo_run_new_name(&t->dir, err);
     }
     t->dir = strdup(options->run_dir);
     return t->dir ? MADPO_OK : madpo_error_set(err, MADPO_ERR_NOMEM, "trainer: out of host memory");
@@ -102,6 +83,7 @@ madpo_status madpo_trainer_new(madpo_trainer **out, const madpo_config *config,
     if (!options)
         options = &none;
     t->resume = options->resume;
+    t->listen = options->control;
     t->has_listener = options->listener != NULL;
     if (t->has_listener)
         t->listener = *options->listener;
@@ -114,6 +96,8 @@ madpo_status madpo_trainer_new(madpo_trainer **out, const madpo_config *config,
         t->options = madpo_config_options(t->config);
         st = trainer_choose_dir(t, options, err);
     }
+    if (st == MADPO_OK && options->control_file)
+        st = madpo_control_read(&t->control_file, options->control_file, err);
     if (st == MADPO_OK)
         st = trainer_open_device(t, err);
     if (st != MADPO_OK) {
@@ -128,12 +112,14 @@ void madpo_trainer_free(madpo_trainer *trainer)
 {
     if (!trainer)
         return;
+    madpo_control_close(trainer->control);
     madpo_run_close(trainer->run);
     madpo_source_dispose(&trainer->source);
     madpo_base_model_dispose(&trainer->base);
     madpo_device_close(trainer->dev);
     madpo_config_free(trainer->config);
     free(trainer->dir);
+    madpo_control_list_dispose(&trainer->control_file);
     free(trainer);
 }
 
@@ -284,7 +270,8 @@ static madpo_status trainer_run_stages(madpo_trainer *t, madpo_error *err)
                                .run = t->run,
                                .base = &t->base,
                                .stop = &t->stop,
-                               .checkpoint = &t->checkpoint};
+                               .checkpoint = &t->checkpoint,
+                               .control = t->control};
     madpo_status st;
 
     madpo_run_message(t->run, "device: %s (%s, driver %s)", info->name, info->platform,
@@ -347,7 +334,13 @@ madpo_status madpo_trainer_run(madpo_trainer *trainer, madpo_error *err)
         if (st != MADPO_OK)
             return st;
     }
+    st = madpo_control_open(&trainer->control, trainer->run, trainer->listen,
+                            &trainer->control_file, err);
+    if (st != MADPO_OK)
+        return trainer_end(trainer, st, err);
     st = trainer_end(trainer, trainer_run_stages(trainer, err), err);
+    madpo_control_close(trainer->control);
+    trainer->control = NULL;
     trainer->stop = 0;
     return st;
 }

@@ -8,7 +8,7 @@ out_has '^EXIT STATUS'
 is_plain out
 commands=$(sed -n '/^COMMANDS/,/^$/s/^    \([a-z]*\) .*/\1/p' out)
 [ "$(echo "$commands" | wc -w)" -ge 9 ] || fail "too few commands: $commands"
-for command in train demo experiment eval generate score merge info tokenize devices config weights synth bench version help; do
+for command in train demo experiment eval generate score merge info tokenize devices config weights synth ctl report bench version help; do
     grep -qw "$command" <<<"$commands" || fail "help does not list $command"
 done
 cp out overview

@@ -17,9 +17,10 @@ model: ops
 objective: base
 run: base
 dist: base
+report: run config
 train: objective data model run dist config
 tui: run
-cli: train tui run config device ops model objective data text
+cli: train tui report run config device ops model objective data text
 '
 awk -v arrows="$arrows" '
 BEGIN {
