@@ -18,7 +18,7 @@ objective: base
 run: base
 dist: base
 train: objective data model run dist config
-tui: run
+tui: run objective
 cli: train tui run config device ops model objective data text
 '
 awk -v arrows="$arrows" '

@@ -1,0 +1,34 @@
+#ifndef MADPO_TUI_STATS_H
+#define MADPO_TUI_STATS_H
+/* What the margins and weights of all training pairs amount to, kept until they change. */
+#include "objective/objective.h"
+#include "tui/hist.h"
+#include "tui/samples.h"
+
+enum { MADPO_GROUPS = 10, MADPO_STATS_BINS = 128 };
+
+/* Pairs that have something in common: their source, their length. */
+typedef struct madpo_group {
+    char name[24];
+    madpo_hist h;
+    double sum_w;
+} madpo_group;
+
+typedef struct madpo_stats {
+    uint64_t version; /* of the samples this was made from; 0 = never */
+    madpo_weight_options weight;
+    bool preview;     /* weights are those of `weight`, not the run's */
+    madpo_hist h;     /* of the pairs trained on */
+    double low, high; /* nearly all margins lie here */
+    double ess, top_share, mean_weight;
+    madpo_group group[MADPO_GROUPS];
+    int n_groups;
+} madpo_stats;
+
+/* Bring up to date. `preview` (may be NULL): weights the pairs would have with other parameters. */
+madpo_status madpo_stats_update(madpo_stats *stats, const madpo_samples *samples,
+                                const madpo_weight_options *preview,
+                                madpo_error *err) MADPO_MUST_CHECK;
+/* Margin below which a share of a histogram lies. */
+double madpo_hist_quantile(const madpo_hist *hist, double share);
+#endif
