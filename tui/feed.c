@@ -211,6 +211,7 @@ madpo_status madpo_feed_load(madpo_feed *source, double seconds, int64_t *n, boo
         }
         if (takes[i] == take_event && source->only_tail) {
             source->only_tail = false;
+            source->all.samples.version += (uint64_t)1 << 40; /* no list of the tail fits it */
             story_dispose(&source->tail);
         }
     }

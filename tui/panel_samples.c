@@ -246,11 +246,13 @@ void madpo_panel_pair(madpo_grid *grid, madpo_rect rect, madpo_view *view)
         return;
     }
     {
-        char title[160];
+        char title[160], h[16], w[16], c[16], m[16];
 
-        snprintf(title, sizeof title, "pair %lld%s  h %+.3f  w %.3f  c %.3f  m %+.3f%s%s",
-                 (long long)sample->id, sample->held_out ? " (held out)" : "", (double)sample->h,
-                 (double)sample->w, (double)sample->c, madpo_samples_m(samples, sample, step),
+        snprintf(title, sizeof title, "pair %lld%s  h %s  w %s  c %s  m %s%s%s",
+                 (long long)sample->id, sample->held_out ? " (held out)" : "",
+                 madpo_short_number(h, (double)sample->h), madpo_short_number(w, (double)sample->w),
+                 madpo_short_number(c, (double)sample->c),
+                 madpo_short_number(m, madpo_samples_m(samples, sample, step)),
                  sample->marked ? "  marked" : "",
                  flag_words(madpo_samples_flag(samples, sample, step)));
         madpo_panel_frame(grid, rect, view, MADPO_PANEL_PAIR, title);

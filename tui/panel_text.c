@@ -144,7 +144,7 @@ static bool note_shown(const madpo_view *view, const madpo_note *note)
 
 static void draw_note(madpo_grid *grid, madpo_rect r, const madpo_note *note)
 {
-    time_t seconds = isfinite(note->t) ? (time_t)note->t : 0;
+    time_t seconds = fabs(note->t) < 1e12 ? (time_t)note->t : 0;
     struct tm utc;
     char clock[16] = "";
 

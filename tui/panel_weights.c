@@ -46,7 +46,8 @@ static void draw_weight(madpo_canvas *canvas, const madpo_view *view,
     for (int x = 0; x < canvas->w; x++) {
         double h = view->stats.low + (view->stats.high - view->stats.low) * (x + 0.5) / canvas->w;
         double w = madpo_weight_w(weight, h);
-        int y = (int)floor((1.0 - w / high) * (canvas->h - 1) + 0.5);
+        double share = fmin(1.0, fmax(0.0, w / high)); /* NaN counts as 0 */
+        int y = (int)floor((1.0 - share) * (canvas->h - 1) + 0.5);
 
         madpo_canvas_line(canvas, before >= 0 ? x - 1 : x, before >= 0 ? before : y, x, y);
         before = y;
@@ -74,7 +75,9 @@ static void draw_parameters(madpo_grid *grid, madpo_rect r, const madpo_view *vi
     const madpo_weight_options *w = view->has_preview ? &view->preview : &view->source->weight;
     double value[5] = {w->c_max, w->c_min, w->tau, w->lambda,
                        view->has_preview ? view->preview_beta : view->source->beta};
-    static const char *const names[5] = {"c_max", "c_min", "tau", "lambda", "beta"};
+    static const char *const names[2][5] = {{"c_max", "c_min", "tau", "lambda", "beta"},
+                                            {"c+", "c-", "tau", "lam", "beta"}};
+    bool narrow = r.w < 56;
     bool focused = view->wish.focus == MADPO_PANEL_MARGINS;
     char text[16];
     int x = r.x;
@@ -83,7 +86,7 @@ static void draw_parameters(madpo_grid *grid, madpo_rect r, const madpo_view *vi
         madpo_pen pen = {focused && i == view->parameter ? MADPO_TONE_KEY : MADPO_TONE_DIM,
                          focused && i == view->parameter ? MADPO_REVERSE : 0};
 
-        x += madpo_grid_print(grid, x, r.y, r.x + r.w - x, pen, "%s %s", names[i],
+        x += madpo_grid_print(grid, x, r.y, r.x + r.w - x, pen, "%s %s", names[narrow][i],
                               madpo_short_number(text, value[i])) +
              1;
     }

@@ -55,6 +55,13 @@ static void draw_progress(madpo_grid *grid, madpo_rect r, const madpo_view *view
         grid, x, r.y, r.x + r.w - x,
         view->source->live && !view->replay ? (madpo_pen){MADPO_TONE_KEY, MADPO_BOLD} : alert,
         "%s ", state);
+    if (phase &&
+        !(phase->total_steps > 0)) { /* a stage without steps: those of the last that had */
+        x += madpo_grid_print(grid, x, r.y, r.x + r.w - x, plain, "%s ", phase->name);
+        at.step = madpo_view_plot_step(view);
+        at.phase = madpo_view_plot_phase(view);
+        phase = at.phase >= 0 ? history->phases[at.phase] : NULL;
+    }
     if (phase && phase->total_steps > 0) {
         double share = fmin(1, at.step / phase->total_steps);
         int bar = r.w > 100 ? 24 : r.w > 60 ? 16 : 0;
@@ -73,9 +80,7 @@ static void draw_progress(madpo_grid *grid, madpo_rect r, const madpo_view *view
         if (view->source->live && phase->total_steps > at.step && isfinite(seconds))
             x += madpo_grid_print(grid, x, r.y, r.x + r.w - x, plain, "ETA %s ",
                                   madpo_short_time(text, (phase->total_steps - at.step) * seconds));
-    } else if (phase) {
-        x += madpo_grid_print(grid, x, r.y, r.x + r.w - x, plain, "%s ", phase->name);
-    } else {
+    } else if (history->n_phases == 0) {
         x += madpo_grid_text(grid, x, r.y, r.x + r.w - x, dim, "no events yet ");
     }
     if (loaded < 0.999)
@@ -144,6 +149,10 @@ void madpo_draw_status(madpo_grid *grid, const madpo_view *view)
 
     if (r.h < 1)
         return;
+    if (phase && !(phase->total_steps > 0) && madpo_view_plot_phase(view) >= 0) {
+        phase = history->phases[madpo_view_plot_phase(view)];
+        at.step = madpo_view_plot_step(view);
+    }
     if (phase && phase->total_steps > 0)
         madpo_grid_print(grid, 0, 0, r.w, bold, "%.0f/%.0f %s", at.step, phase->total_steps,
                          madpo_short_number(text, madpo_view_value(view, "loss")));

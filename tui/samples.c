@@ -212,7 +212,7 @@ static madpo_status samples_see(madpo_samples *samples, madpo_sample *sample, do
     }
     samples->sights[(size_t)samples->n_sights % samples->n_past] =
         (madpo_sight){.sample = (int32_t)(sample - samples->v),
-                      .step = (int32_t)fmin(step, 2e9),
+                      .step = (int32_t)fmin(fmax(step, -1), 2e9),
                       .m = m,
                       .before = sample->newest};
     sample->newest = samples->n_sights++;

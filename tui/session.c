@@ -69,9 +69,14 @@ madpo_status madpo_session_load(madpo_session *session, double seconds, bool *ch
                                 madpo_error *err)
 {
     int64_t n;
+    bool only_tail = session->source->only_tail;
     madpo_status st = madpo_feed_load(session->source, seconds, &n, more, err);
 
     *changed = n > 0;
+    if (only_tail && !session->source->only_tail) { /* stages are numbered anew */
+        session->view.plot_phase = -1;
+        session->view.replay = session->view.playing = false;
+    }
     for (int i = 0; st == MADPO_OK && i < MADPO_VIEW_OTHERS; i++) {
         bool more_there = false;
 

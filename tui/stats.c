@@ -22,10 +22,10 @@ double madpo_hist_quantile(const madpo_hist *hist, double share)
     return hist->n > 0 ? hist->high : (double)NAN;
 }
 
-static bool counts(const madpo_samples *samples, const madpo_sample *sample)
+/* A margin beyond a million is no margin but a damaged file. */
+static bool counts(const madpo_sample *sample)
 {
-    (void)samples;
-    return !sample->held_out && isfinite(sample->h);
+    return !sample->held_out && fabsf(sample->h) < 1e6f;
 }
 
 /* The range the histogram is drawn over: all but the outermost thousandth on either side, which
@@ -36,7 +36,7 @@ static void stats_range(madpo_stats *stats, const madpo_samples *samples)
     madpo_hist rough;
 
     for (size_t i = 0; i < samples->n; i++)
-        if (counts(samples, &samples->v[i])) {
+        if (counts(&samples->v[i])) {
             least = fmin(least, (double)samples->v[i].h);
             most = fmax(most, (double)samples->v[i].h);
         }
@@ -46,7 +46,7 @@ static void stats_range(madpo_stats *stats, const madpo_samples *samples)
         return;
     madpo_hist_init(&rough, least, most, MADPO_HIST_BINS);
     for (size_t i = 0; i < samples->n; i++)
-        if (counts(samples, &samples->v[i]))
+        if (counts(&samples->v[i]))
             madpo_hist_add(&rough, (double)samples->v[i].h);
     stats->low = madpo_hist_quantile(&rough, 0.001);
     stats->high = madpo_hist_quantile(&rough, 0.999);
@@ -135,7 +135,7 @@ madpo_status madpo_stats_update(madpo_stats *stats, const madpo_samples *samples
         const madpo_sample *sample = &samples->v[i];
         double weight = preview ? madpo_weight_w(preview, (double)sample->h) : (double)sample->w;
 
-        if (!counts(samples, sample))
+        if (!counts(sample))
             continue;
         madpo_hist_add(&stats->h, (double)sample->h);
         stats_groups(stats, samples, sample, isfinite(weight) ? weight : 0.0);
