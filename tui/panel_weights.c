@@ -25,18 +25,6 @@ static void draw_bar(madpo_grid *grid, madpo_rect r, int x, double share, madpo_
     }
 }
 
-static uint32_t column_count(const madpo_hist *hist, int column, int n_columns)
-{
-    int from = column * hist->n_bins / n_columns, to = (column + 1) * hist->n_bins / n_columns;
-    uint32_t count = 0;
-
-    if (to == from) /* more columns than bins: every bin is several columns wide */
-        return hist->count[from];
-    for (int i = from; i < to; i++)
-        count += hist->count[i];
-    return count;
-}
-
 static void draw_weight(madpo_canvas *canvas, const madpo_view *view,
                         const madpo_weight_options *weight, double high, madpo_dot_pen pen)
 {
@@ -120,10 +108,8 @@ static void draw_margin_facts(madpo_grid *grid, madpo_rect r, const madpo_view *
     char ess[16], top[16], bin[32] = "", pull[16];
 
     if (view->bin >= 0 && view->n_bins > 0) {
-        double width = (stats->high - stats->low) / view->n_bins;
-
-        snprintf(bin, sizeof bin, "h %+.2f: %u  ", stats->low + width * (view->bin + 0.5),
-                 column_count(&stats->h, view->bin, view->n_bins));
+        snprintf(bin, sizeof bin, "h %+.2f: %u  ", madpo_hist_middle(&stats->drawn, view->bin),
+                 stats->drawn.count[view->bin]);
     }
     madpo_grid_print(grid, r.x, r.y, r.w, (madpo_pen){MADPO_TONE_PLAIN, 0},
                      "%sESS %s top10%% %s%% pull %s", bin, madpo_short_number(ess, stats->ess),
@@ -133,10 +119,10 @@ static void draw_margin_facts(madpo_grid *grid, madpo_rect r, const madpo_view *
 
 static void draw_margin_axis(madpo_grid *grid, madpo_rect rect, const madpo_view *view)
 {
-    int y = rect.y + rect.h - 1, n = rect.w > 50 ? 5 : 3;
+    int y = rect.y + rect.h - 1, n = rect.w > 50 ? 5 : rect.w > 26 ? 3 : 2;
     char text[16];
 
-    for (int i = 0; i < n; i++) {
+    for (int i = 0; i < n && rect.w > 14; i++) {
         double h = view->stats.low + (view->stats.high - view->stats.low) * i / (n - 1);
         int width = (int)strlen(madpo_short_number(text, h));
         int x = rect.x + 1 + (rect.w - 2 - width) * i / (n - 1);
@@ -149,6 +135,7 @@ void madpo_panel_margins(madpo_grid *grid, madpo_rect rect, madpo_view *view)
 {
     madpo_rect r = madpo_rect_inside(rect), plot = r;
     const madpo_stats *stats = &view->stats;
+    const madpo_hist *hist;
     uint32_t most = 1;
     char title[96];
     madpo_canvas canvas;
@@ -163,22 +150,25 @@ void madpo_panel_margins(madpo_grid *grid, madpo_rect rect, madpo_view *view)
         madpo_grid_text(grid, r.x, r.y, r.w, dim, "no margins yet");
         return;
     }
+    hist = madpo_stats_drawn(&view->stats, madpo_view_samples(view), plot.w);
+    view->n_bins = hist->n_bins;
+    if (view->bin >= hist->n_bins)
+        view->bin = hist->n_bins - 1;
     if (r.h >= 5) {
         draw_margin_facts(grid, (madpo_rect){r.x, r.y, r.w, 1}, view);
         draw_parameters(grid, (madpo_rect){r.x, r.y + r.h - 1, r.w, 1}, view);
         plot.y++;
         plot.h -= 2;
     }
-    view->n_bins = plot.w;
-    if (view->bin >= plot.w)
-        view->bin = plot.w - 1;
-    for (int x = 0; x < plot.w; x++)
-        most =
-            column_count(&stats->h, x, plot.w) > most ? column_count(&stats->h, x, plot.w) : most;
-    for (int x = 0; x < plot.w; x++)
-        draw_bar(grid, plot, x, (double)column_count(&stats->h, x, plot.w) / most,
-                 (madpo_pen){x == view->bin ? MADPO_TONE_KEY : MADPO_TONE_SERIES + 1,
-                             x == view->bin ? MADPO_REVERSE : 0});
+    for (int x = 0; x < hist->n_bins; x++)
+        most = hist->count[x] > most ? hist->count[x] : most;
+    for (int x = 0; x < plot.w; x++) {
+        int bin = x * hist->n_bins / plot.w; /* x itself, but on screens wider than all bins */
+
+        draw_bar(grid, plot, x, (double)hist->count[bin] / most,
+                 (madpo_pen){bin == view->bin ? MADPO_TONE_KEY : MADPO_TONE_SERIES + 1,
+                             bin == view->bin ? MADPO_REVERSE : 0});
+    }
     high = weight_high(view);
     madpo_canvas_begin(&canvas, grid, plot);
     if (view->source->has_weight)

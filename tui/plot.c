@@ -457,6 +457,31 @@ void madpo_plot_draw(madpo_grid *grid, madpo_rect rect, const madpo_plot *plot)
                          (unsigned long long)f.n_below);
 }
 
+/* One line without fine dots: a character's height, or where its ink is, stands for the value. */
+static void spark_line(frame *f, madpo_grid *grid, madpo_rect rect, const madpo_curve *curve)
+{
+    static const char ascii[] = "_.-\"^";
+    bool plain = grid->glyphs == MADPO_GLYPHS_ASCII;
+    int levels = plain ? 5 : 8;
+    size_t n = madpo_series_until(curve->series, curve->until);
+
+    for (size_t k = 0; k < n; k++) {
+        const madpo_series_point *p = &curve->series->v[k];
+        double share = (madpo_series_mean(p) - f->y_low) / (f->y_high - f->y_low);
+        int from = frame_x(f, p->x), level = p->n > 0 ? (int)(share * levels) : 0;
+        int to = k + 1 < n ? frame_x(f, p[1].x) : from + 1;
+
+        level = level < 0 ? 0 : level >= levels ? levels - 1 : level;
+        for (int x = from; x < to || x == from; x++)
+            if (x >= 0 && x < rect.w)
+                madpo_grid_put(grid, rect.x + x, rect.y,
+                               p->n == 0 ? 'N'
+                               : plain   ? (uint32_t)ascii[level]
+                                         : 0x2581u + (uint32_t)level,
+                               curve->pen.pen);
+    }
+}
+
 void madpo_plot_spark(madpo_grid *grid, madpo_rect rect, const madpo_curve *curve)
 {
     madpo_plot plot = {.axis = MADPO_AXIS_STEP, .x_low = NAN, .x_high = NAN, .cross = NAN};
@@ -466,6 +491,11 @@ void madpo_plot_spark(madpo_grid *grid, madpo_rect rect, const madpo_curve *curv
     if (rect.w < 1 || rect.h < 1 || !madpo_plot_extent(&plot, &f.x_low, &f.x_high))
         return;
     frame_scale(&f);
+    if (rect.h == 1 && grid->glyphs != MADPO_GLYPHS_BRAILLE) {
+        f.canvas.w = rect.w; /* one "dot" a column */
+        spark_line(&f, grid, rect, &plot.curve[0]);
+        return;
+    }
     madpo_canvas_begin(&f.canvas, grid, rect);
     madpo_canvas_pen(&f.canvas, curve->pen);
     draw_raw(&f, &plot.curve[0]);

@@ -103,6 +103,18 @@ static void stats_groups(madpo_stats *stats, const madpo_samples *samples,
         group_take(stats, samples->sources[sample->source], (double)sample->h, w);
 }
 
+const madpo_hist *madpo_stats_drawn(madpo_stats *stats, const madpo_samples *samples, int n_bins)
+{
+    n_bins = n_bins < MADPO_HIST_BINS ? n_bins : MADPO_HIST_BINS;
+    if (stats->drawn.n_bins == n_bins)
+        return &stats->drawn;
+    madpo_hist_init(&stats->drawn, stats->low, stats->high, n_bins);
+    for (size_t i = 0; i < samples->n; i++)
+        if (counts(&samples->v[i]))
+            madpo_hist_add(&stats->drawn, (double)samples->v[i].h);
+    return &stats->drawn;
+}
+
 static bool stats_current(const madpo_stats *stats, const madpo_samples *samples,
                           const madpo_weight_options *preview)
 {

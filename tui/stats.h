@@ -19,6 +19,7 @@ typedef struct madpo_stats {
     madpo_weight_options weight;
     bool preview;     /* weights are those of `weight`, not the run's */
     madpo_hist h;     /* of the pairs trained on */
+    madpo_hist drawn; /* the same in as many bins as there are columns; n_bins 0 = not made yet */
     double low, high; /* nearly all margins lie here */
     double ess, top_share, mean_weight;
     madpo_group group[MADPO_GROUPS];
@@ -29,6 +30,9 @@ typedef struct madpo_stats {
 madpo_status madpo_stats_update(madpo_stats *stats, const madpo_samples *samples,
                                 const madpo_weight_options *preview,
                                 madpo_error *err) MADPO_MUST_CHECK;
+/* The histogram in n_bins bins, as it is drawn (borrowed): no column may stand for more bins than
+ * its neighbour. */
+const madpo_hist *madpo_stats_drawn(madpo_stats *stats, const madpo_samples *samples, int n_bins);
 /* Margin below which a share of a histogram lies. */
 double madpo_hist_quantile(const madpo_hist *hist, double share);
 #endif
