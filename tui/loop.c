@@ -1,6 +1,5 @@
 /* Watching on a terminal: read, draw, wait for keys; see tui.h. */
-#include <math.h>
-#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -86,7 +85,7 @@ static madpo_status loop_draw(loop *l, double now, madpo_error *err)
     st = madpo_view_render(&l->session.grid, &l->session.view, w, h, err);
     if (st == MADPO_OK)
         madpo_terminal_show(&l->session.grid);
-    l->dirty = false;
+    l->dirty = l->session.view.behind;
     l->drawn_at = madpo_clock_monotonic();
     return st;
 }
@@ -113,7 +112,7 @@ static madpo_status loop_run(loop *l, madpo_error *err)
         l->ticked_at = now;
         if (st == MADPO_OK)
             st = loop_draw(l, now, err);
-        ms = more || l->dirty ? 10 : l->session.view.playing ? 100 : 250;
+        ms = more ? 0 : l->dirty ? 100 : l->session.view.playing ? 100 : 250;
         if (st == MADPO_OK)
             loop_input(l, ms);
     }
@@ -124,6 +123,7 @@ madpo_status madpo_tui_watch(const madpo_tui_options *options, madpo_error *err)
 {
     madpo_terminal_options terminal = {.color = options->color, .mouse = options->mouse};
     loop l = {.options = options, .mouse = options->mouse};
+    char last[512];
     madpo_status st = madpo_session_open(&l.session, options, false, err);
 
     if (st == MADPO_OK)
@@ -133,6 +133,8 @@ madpo_status madpo_tui_watch(const madpo_tui_options *options, madpo_error *err)
         l.ticked_at = madpo_clock_monotonic();
         st = loop_run(&l, err);
         madpo_terminal_close();
+        madpo_session_line(last, sizeof last, &l.session);
+        printf("%s\n", last);
     }
     madpo_session_dispose(&l.session);
     return st;

@@ -299,9 +299,11 @@ madpo_status madpo_view_render(madpo_grid *grid, madpo_view *view, int w, int h,
 {
     madpo_status st = madpo_grid_reset(grid, w, h, view->glyphs, err);
 
+    view->behind = false;
     if (st == MADPO_OK)
         st = madpo_stats_update(&view->stats, madpo_view_samples(view),
                                 view->has_preview ? &view->preview : NULL, err);
+    view->behind = view->stats.behind;
     if (st == MADPO_OK)
         st = madpo_view_list(view, err);
     if (st != MADPO_OK)

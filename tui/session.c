@@ -75,6 +75,7 @@ madpo_status madpo_session_load(madpo_session *session, double seconds, bool *ch
     *changed = n > 0;
     if (only_tail && !session->source->only_tail) { /* stages are numbered anew */
         session->view.plot_phase = -1;
+        session->view.list_stale = true;
         session->view.replay = session->view.playing = false;
     }
     for (int i = 0; st == MADPO_OK && i < MADPO_VIEW_OTHERS; i++) {

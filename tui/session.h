@@ -17,6 +17,8 @@ void madpo_session_dispose(madpo_session *session);
 /* Read what has been added, for at most `seconds`; *changed: something was. */
 madpo_status madpo_session_load(madpo_session *session, double seconds, bool *changed, bool *more,
                                 madpo_error *err) MADPO_MUST_CHECK;
+/* "run-1: policy step 120/149 loss 0.69 ...": the same words every time, for ears and scripts. */
+void madpo_session_line(char *text, size_t size, const madpo_session *session);
 /* "80x24". MADPO_ERR_USAGE for anything else. */
 madpo_status madpo_size_parse(int *w, int *h, const char *text, madpo_error *err) MADPO_MUST_CHECK;
 /* Type the keys of a text: characters, and <Tab>, <Enter>, <Esc>, <Space>, <Up>, <lt>, ...; line

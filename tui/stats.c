@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 
 double madpo_hist_quantile(const madpo_hist *hist, double share)
@@ -124,15 +125,28 @@ static bool stats_current(const madpo_stats *stats, const madpo_samples *samples
     return !preview || memcmp(preview, &stats->weight, sizeof *preview) == 0;
 }
 
+/* While a run is read or written its pairs change all the time; what is a moment old will do. */
+static bool stats_may_wait(const madpo_stats *stats, const madpo_weight_options *preview,
+                           double now)
+{
+    return stats->version != 0 && stats->preview == (preview != NULL) &&
+           (!preview || memcmp(preview, &stats->weight, sizeof *preview) == 0) &&
+           now - stats->made_at < 20.0 * stats->cost;
+}
+
 madpo_status madpo_stats_update(madpo_stats *stats, const madpo_samples *samples,
                                 const madpo_weight_options *preview, madpo_error *err)
 {
-    double sum = 0, squares = 0;
+    double sum = 0, squares = 0, began = madpo_clock_monotonic();
     size_t n = 0;
     float *w;
 
     if (stats_current(stats, samples, preview))
         return MADPO_OK;
+    if (stats_may_wait(stats, preview, began)) {
+        stats->behind = true;
+        return MADPO_OK;
+    }
     w = malloc((samples->n + 1) * sizeof *w);
     if (!w)
         return madpo_error_set(err, MADPO_ERR_NOMEM, "weights of %zu pairs", samples->n);
@@ -161,5 +175,7 @@ madpo_status madpo_stats_update(madpo_stats *stats, const madpo_samples *samples
     stats->mean_weight = n > 0 ? sum / (double)n : (double)NAN;
     stats->top_share = madpo_weights_top_share(w, n, 0.1);
     free(w);
+    stats->made_at = madpo_clock_monotonic();
+    stats->cost = stats->made_at - began;
     return MADPO_OK;
 }

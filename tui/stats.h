@@ -17,8 +17,10 @@ typedef struct madpo_group {
 typedef struct madpo_stats {
     uint64_t version; /* of the samples this was made from; 0 = never */
     madpo_weight_options weight;
-    bool preview;     /* weights are those of `weight`, not the run's */
-    madpo_hist h;     /* of the pairs trained on */
+    bool preview;         /* weights are those of `weight`, not the run's */
+    double made_at, cost; /* seconds: when it was made and how long that took */
+    bool behind;          /* pairs have changed since: it will be made anew when that is cheap */
+    madpo_hist h;         /* of the pairs trained on */
     madpo_hist drawn; /* the same in as many bins as there are columns; n_bins 0 = not made yet */
     double low, high; /* nearly all margins lie here */
     double ess, top_share, mean_weight;
@@ -26,7 +28,8 @@ typedef struct madpo_stats {
     int n_groups;
 } madpo_stats;
 
-/* Bring up to date. `preview` (may be NULL): weights the pairs would have with other parameters. */
+/* Bring up to date, but spend no more than a twentieth of the time on it. `preview` (may be NULL):
+ * weights the pairs would have with other parameters. */
 madpo_status madpo_stats_update(madpo_stats *stats, const madpo_samples *samples,
                                 const madpo_weight_options *preview,
                                 madpo_error *err) MADPO_MUST_CHECK;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 
 const double madpo_smoothings[MADPO_SMOOTHINGS] = {0.0, 0.6, 0.9, 0.97, 0.99};
@@ -130,11 +131,17 @@ madpo_status madpo_view_list(madpo_view *view, madpo_error *err)
                                  .step = madpo_view_policy_step(view)};
     const madpo_sample *at = view->list_stale ? NULL : madpo_view_sample(view);
     int64_t id = at ? at->id : 0;
+    double began = madpo_clock_monotonic();
+    bool same_step = view->list_step >= selection.step && view->list_step <= selection.step;
     madpo_status st;
 
-    if (!view->list_stale && view->list_version == samples->version && view->list &&
-        !(view->list_step < selection.step) && !(view->list_step > selection.step))
+    if (!view->list_stale && view->list_version == samples->version && view->list && same_step)
         return MADPO_OK;
+    if (!view->list_stale && view->list && (same_step || view->playing) &&
+        began - view->list_at < 20.0 * view->list_cost) {
+        view->behind = true; /* pairs keep their places: what is listed stays valid */
+        return MADPO_OK;
+    }
     free(view->list);
     view->list = NULL;
     view->n_list = 0;
@@ -142,6 +149,8 @@ madpo_status madpo_view_list(madpo_view *view, madpo_error *err)
     view->list_version = samples->version;
     view->list_step = selection.step;
     view->list_stale = false;
+    view->list_at = madpo_clock_monotonic();
+    view->list_cost = view->list_at - began;
     for (size_t i = 0; at && i < view->n_list; i++) /* the cursor stays on its pair */
         if (samples->v[view->list[i]].id == id)
             view->cursor = i;

@@ -81,6 +81,8 @@ typedef struct madpo_view {
     uint64_t list_version; /* of the samples the list was made from */
     double list_step;
     bool list_stale;
+    double list_at, list_cost; /* seconds: when it was made and how long that took */
+    bool behind;               /* something shown is a moment old: draw again soon */
     int pair_scroll, log_scroll;
     bool only_warnings;
 

@@ -45,9 +45,7 @@ madpo_status madpo_tui_dump(const madpo_tui_options *options, FILE *out, madpo_e
 
 /* ---- plain lines ---- */
 
-/* "policy step 120/149 loss 0.6984 eval_loss ... ETA 1:02": the same words every time, for ears and
- * for scripts. */
-static void plain_line(char *text, size_t size, const madpo_session *session)
+void madpo_session_line(char *text, size_t size, const madpo_session *session)
 {
     static const char *const metrics[] = {
         "loss",      "rewards/accuracies", "rewards/margins", "madpo/weight/ess",
@@ -96,7 +94,7 @@ madpo_status madpo_tui_plain(const madpo_tui_options *options, FILE *out, madpo_
         do
             st = madpo_session_load(&session, 1.0, &changed, &more, err);
         while (st == MADPO_OK && more);
-        plain_line(text, sizeof text - 2, &session);
+        madpo_session_line(text, sizeof text - 2, &session);
         if (st == MADPO_OK && strcmp(text, before) != 0) {
             memcpy(before, text, sizeof before);
             strncat(text, "\n", 2);
