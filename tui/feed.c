@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/strbuf.h"
 
 enum {
     SOURCE_TAIL = 1 << 20,      /* bytes of the log shown first */
@@ -120,6 +121,7 @@ madpo_status madpo_feed_open(madpo_feed **out, const char *dir, double seconds, 
         return madpo_error_set(err, MADPO_ERR_NOMEM, "run %s", dir);
     madpo_history_init(&source->all.history);
     madpo_history_init(&source->tail.history);
+    source->live_size = -1;
     if (!source_name(source, dir))
         st = madpo_error_set(err, MADPO_ERR_NOMEM, "run %s", dir);
     if (st == MADPO_OK)
@@ -144,6 +146,12 @@ madpo_status madpo_feed_open(madpo_feed **out, const char *dir, double seconds, 
 
 void madpo_feed_check_live(madpo_feed *source)
 {
+    int64_t done, size;
+
+    madpo_run_reader_position(source->reader, &done, &size);
+    if (!source->live && source->live_size == size)
+        return;
+    source->live_size = size;
     source->live = madpo_run_reader_is_live(source->reader, &source->pid);
 }
 
@@ -287,5 +295,29 @@ madpo_status madpo_feed_text(madpo_pair_text *out, const madpo_feed *source,
         st = madpo_error_set(err, MADPO_ERR_NOMEM, "text of pair %lld", (long long)sample->id);
     if (st != MADPO_OK)
         madpo_pair_text_dispose(out);
+    return st;
+}
+
+/* ---- what the trainer printed ---- */
+
+madpo_status madpo_feed_log(char **out, const madpo_feed *source, size_t bytes, madpo_error *err)
+{
+    madpo_follow *log;
+    madpo_strbuf text = {0};
+    const char *line = NULL;
+    size_t n = 0;
+    madpo_status st = madpo_follow_open(&log, source->dir, "log.txt", err);
+
+    *out = NULL;
+    if (st == MADPO_OK)
+        st = madpo_follow_seek_tail(log, (int64_t)bytes, err);
+    while (st == MADPO_OK && (st = madpo_follow_next(log, &line, &n, err)) == MADPO_OK && line) {
+        madpo_strbuf_append_n(&text, line, n);
+        madpo_strbuf_append_char(&text, '\n');
+    }
+    madpo_follow_close(log);
+    if (st == MADPO_OK)
+        st = madpo_strbuf_steal(&text, out, NULL, err);
+    madpo_strbuf_dispose(&text);
     return st;
 }

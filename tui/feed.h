@@ -25,8 +25,9 @@ typedef struct madpo_feed {
     char objective[32]; /* name */
     double beta;        /* NaN if the objective has none */
     madpo_weight_options weight;
-    bool has_weight; /* the objective is weighted; else `weight` holds the defaults */
-    bool live;       /* a process writes the run */
+    bool has_weight;   /* the objective is weighted; else `weight` holds the defaults */
+    int64_t live_size; /* of the log when that was asked last, -1 = never */
+    bool live;         /* a process writes the run */
     long pid;
 } madpo_feed;
 
@@ -42,8 +43,13 @@ const madpo_story *madpo_feed_story(const madpo_feed *source);
 madpo_story *madpo_feed_story_mutable(madpo_feed *source);
 /* Share of the log and the pairs that has been read, 0 to 1. */
 double madpo_feed_loaded(const madpo_feed *source);
-/* Is the run being written? Looked up anew. */
+/* Is the run being written? Looked up anew, but for a run at rest only when its log has grown: to
+ * look means to hold its lock for a moment, and a trainer that starts just then would be refused.
+ */
 void madpo_feed_check_live(madpo_feed *source);
+/* The last lines of log.txt, at most `bytes` (owned by the caller, free(); "" if there is none). */
+madpo_status madpo_feed_log(char **out, const madpo_feed *source, size_t bytes,
+                            madpo_error *err) MADPO_MUST_CHECK;
 
 /* The text of a pair, unescaped; "" where there is none. Dispose with madpo_pair_text_dispose. */
 typedef struct madpo_pair_text {

@@ -116,7 +116,9 @@ static madpo_action key_escape(madpo_view *view, int key)
 static madpo_action key_warnings(madpo_view *view, int key)
 {
     (void)key;
-    view->only_warnings = view->wish.focus == MADPO_PANEL_LOG && !view->only_warnings;
+    if (view->wish.focus == MADPO_PANEL_LOG)
+        view->log_kind = (madpo_log_kind)((view->log_kind + 1) % MADPO_LOG_KINDS);
+    view->log_scroll = 0;
     madpo_view_focus(view, MADPO_PANEL_LOG);
     return MADPO_ACTION_NONE;
 }
@@ -447,7 +449,7 @@ const madpo_key_row madpo_keys[] = {
     {{'9', '0'}, NULL, NULL, NULL, key_panel},
     {{'z', '+', '_'}, "z + _", "z:zoom", "the panel alone on the screen, and back", key_zoom_panel},
     {{MADPO_KEY_ESCAPE}, "Esc", NULL, "one layer back", key_escape},
-    {{'w'}, "w", NULL, "log; again: only warnings", key_warnings},
+    {{'w'}, "w", NULL, "log; again: only warnings; again: what the trainer printed", key_warnings},
     {{'t'}, "t", NULL, "characters: braille, block, ASCII", key_switch},
     {{'m'}, "m", NULL, "take the mouse, or leave it to the terminal", key_action},
     {{'D'}, "D", NULL, "write the screen to a text file", key_action},

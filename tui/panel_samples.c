@@ -204,7 +204,8 @@ static void draw_past(madpo_grid *grid, madpo_rect r, const madpo_view *view,
     for (; sight && n < 64; sight = madpo_samples_before(samples, sight))
         past[n++] = sight;
     x += madpo_grid_text(grid, x, r.y, r.w, dim,
-                         n > 0 ? "m by step " : "not seen by the policy yet");
+                         n > 0 ? "m by step "
+                               : "not among the pairs logged with the policy's margin yet");
     for (int i = n - 1; i >= 0; i--)
         if (madpo_series_add(&series, past[i]->step, (double)past[i]->m, &ignored) != MADPO_OK)
             break;

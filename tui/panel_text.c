@@ -1,6 +1,7 @@
 /* The panels of facts: the system, the log. */
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -137,7 +138,7 @@ void madpo_panel_system(madpo_grid *grid, madpo_rect rect, madpo_view *view)
 
 static bool note_shown(const madpo_view *view, const madpo_note *note)
 {
-    if (view->only_warnings && note->kind != MADPO_NOTE_WARNING)
+    if (view->log_kind == MADPO_LOG_WARNINGS && note->kind != MADPO_NOTE_WARNING)
         return false;
     return !(view->replay && note->t > madpo_view_moment(view).t);
 }
@@ -159,18 +160,46 @@ static void draw_note(madpo_grid *grid, madpo_rect r, const madpo_note *note)
                     note->text);
 }
 
+/* The end of log.txt; scrolled, the lines before it. */
+static void draw_printed(madpo_grid *grid, madpo_rect r, const madpo_view *view)
+{
+    madpo_error err = {0};
+    char *text;
+    int row = r.h - 1, skip = view->log_scroll;
+
+    if (madpo_feed_log(&text, view->source, 1 << 17, &err) != MADPO_OK) {
+        madpo_grid_text(grid, r.x, r.y, r.w, (madpo_pen){MADPO_TONE_ALERT, 0}, err.message);
+        return;
+    }
+    for (size_t n = strlen(text); n > 0 && row >= 0;) {
+        size_t from = n - 1;
+
+        while (from > 0 && text[from - 1] != '\n')
+            from--;
+        text[n - 1] = '\0'; /* the line's end */
+        if (skip-- <= 0)
+            madpo_grid_text(grid, r.x, r.y + row--, r.w, plain, text + from);
+        n = from;
+    }
+    free(text);
+}
+
 /* Newest at the bottom, as a log reads. */
 void madpo_panel_log(madpo_grid *grid, madpo_rect rect, madpo_view *view)
 {
     const madpo_history *history = madpo_view_history(view);
     madpo_rect r = madpo_rect_inside(rect);
+    static const char *const titles[] = {"", ": warnings", ": log.txt"};
     int row = r.h - 1, skip = view->log_scroll;
     char title[80];
 
-    snprintf(title, sizeof title, "log%s  %lld notes, %lld warnings",
-             view->only_warnings ? ": warnings" : "", (long long)history->n_notes,
-             (long long)history->n_warnings);
+    snprintf(title, sizeof title, "log%s  %lld notes, %lld warnings", titles[view->log_kind],
+             (long long)history->n_notes, (long long)history->n_warnings);
     madpo_panel_frame(grid, rect, view, MADPO_PANEL_LOG, title);
+    if (view->log_kind == MADPO_LOG_PRINTED) {
+        draw_printed(grid, r, view);
+        return;
+    }
     for (int64_t i = history->n_notes - 1; i >= 0 && row >= 0; i--) {
         const madpo_note *note = madpo_history_note(history, i);
 

@@ -46,6 +46,13 @@ typedef enum madpo_prompt {
     MADPO_PROMPT_HELP /* narrows the help */
 } madpo_prompt;
 
+typedef enum madpo_log_kind {
+    MADPO_LOG_NOTES,
+    MADPO_LOG_WARNINGS,
+    MADPO_LOG_PRINTED, /* log.txt: what the trainer said */
+    MADPO_LOG_KINDS
+} madpo_log_kind;
+
 enum { MADPO_VIEW_TEXT = 128, MADPO_VIEW_OTHERS = 6, MADPO_VIEW_RUNS = 256 };
 
 typedef struct madpo_view {
@@ -84,7 +91,7 @@ typedef struct madpo_view {
     double list_at, list_cost; /* seconds: when it was made and how long that took */
     bool behind;               /* something shown is a moment old: draw again soon */
     int pair_scroll, log_scroll;
-    bool only_warnings;
+    madpo_log_kind log_kind;
 
     madpo_weight_options preview; /* parameters tried out */
     double preview_beta;

@@ -14,6 +14,8 @@ cat >run.json <<'JSON'
 "data":"pairs n 60","stages":"sft,reward,margins,policy","device":"a device","driver":"1.0"}
 JSON
 
+printf '2026-01-01T00:%02d:00Z policy: line %d\n' 1 1 2 2 3 3 >log.txt
+
 # Numbers between 0 and 1 that are the same for every awk.
 common='function noise() { seed = (seed * 16807) % 2147483647; return seed / 2147483647 }
 BEGIN { seed = 7 }'

@@ -43,6 +43,7 @@ picture preview --dump-screen 80x24 --glyphs=ascii  # another c_max and tau, tri
 picture cross --dump-screen 80x24 --glyphs=ascii    # zoomed plot, crosshair, log y, time axis
 picture help --dump-screen 80x24 --glyphs=ascii     # narrowed by typing
 picture log --dump-screen 80x24 --glyphs=ascii
+picture printed --dump-screen 80x24 --glyphs=ascii  # log.txt
 picture metrics --dump-screen 100x30 --glyphs=ascii
 picture heat --dump-screen 80x24 --glyphs=ascii
 picture groups --dump-screen 80x24 --glyphs=ascii
