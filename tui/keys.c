@@ -432,6 +432,7 @@ static madpo_action key_action(madpo_view *view, int key)
                                                  : MADPO_ACTION_REPAINT;
 }
 
+/* A row without keys is a heading, or explains what is on the screen. */
 const madpo_key_row madpo_keys[] = {
     {{0}, "", NULL, "The screen", NULL},
     {{'?', MADPO_KEY_F1}, "? F1", "?help", "this help; type to narrow it", key_help},
@@ -509,6 +510,26 @@ const madpo_key_row madpo_keys[] = {
     {{'[', ']'}, "[ ]", "[ ]:replay", "back, forward", key_replay},
     {{'.', '{', '}'}, ". { }", NULL, "play, stop; slower, faster", key_play},
     {{'F'}, "F", NULL, "freeze the picture (the run goes on)", key_play},
+    {{0}, "", NULL, "What is shown", NULL},
+    {{0},
+     "h",
+     NULL,
+     "margin of the reward model, r(chosen) - r(rejected); fixed before the policy",
+     NULL},
+    {{0}, "w", NULL, "weight of the pair in the loss, w(h); the curve over the histogram", NULL},
+    {{0}, "m", NULL, "margin of the policy: its log-ratios to the reference, without beta", NULL},
+    {{0}, "dm", NULL, "change of m since the pair was logged before", NULL},
+    {{0}, "seen", NULL, "how often the pair was among the samples logged (not: trained on)", NULL},
+    {{0},
+     "! x -",
+     NULL,
+     "! h < 0 and m < 0 and falling; x the true scores contradict the label; - h < 0",
+     NULL},
+    {{0}, "e", NULL, "behind an id: held out, never trained on", NULL},
+    {{0}, "rewards", NULL, "beta times the log-ratio of chosen and rejected; margin = C - R", NULL},
+    {{0}, "ESS", NULL, "(sum w)^2 / (n sum w^2): 1 = all pairs count alike", NULL},
+    {{0}, "pull", NULL, "mean beta w sigma(-beta m): how hard the loss pulls on m", NULL},
+    {{0}, "c ^ ! N", NULL, "in plots: checkpoint, control, warning, NaN", NULL},
 };
 const int madpo_n_keys = (int)(sizeof madpo_keys / sizeof *madpo_keys);
 

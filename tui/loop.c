@@ -104,7 +104,8 @@ static madpo_status loop_run(loop *l, madpo_error *err)
             bool was = l->session.source->live;
 
             madpo_feed_check_live(l->session.source);
-            l->dirty = l->dirty || was != l->session.source->live;
+            l->session.view.now = madpo_clock_wall();
+            l->dirty = l->dirty || was || l->session.source->live;
             l->live_at = now;
         }
         st = madpo_session_load(&l->session, loop_slice, &changed, &more, err);
@@ -121,7 +122,8 @@ static madpo_status loop_run(loop *l, madpo_error *err)
 
 madpo_status madpo_tui_watch(const madpo_tui_options *options, madpo_error *err)
 {
-    madpo_terminal_options terminal = {.color = options->color, .mouse = options->mouse};
+    madpo_terminal_options terminal = {
+        .color = options->color, .background = options->background, .mouse = options->mouse};
     loop l = {.options = options, .mouse = options->mouse};
     char last[512];
     madpo_status st = madpo_session_open(&l.session, options, false, err);

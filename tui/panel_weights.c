@@ -245,7 +245,8 @@ static void draw_heat_facts(madpo_grid *grid, madpo_rect r, const madpo_view *vi
     char now[16], all[16], top[16];
 
     madpo_grid_print(grid, r.x, r.y, r.w, (madpo_pen){MADPO_TONE_PLAIN, 0},
-                     "ESS %s now, %s all; top 10%% of pairs carry %s%%",
+                     r.w < 56 ? "ESS %s now %s all, top 10%%: %s%%"
+                              : "ESS %s now, %s all; top 10%% of pairs carry %s%%",
                      madpo_short_number(now, ess ? madpo_series_at(ess, until) : (double)NAN),
                      madpo_short_number(all, view->stats.ess),
                      madpo_short_number(top, view->stats.top_share * 100));

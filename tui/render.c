@@ -6,6 +6,7 @@
 #include "tui/panels.h"
 
 static const madpo_pen plain = {MADPO_TONE_PLAIN, 0}, bold = {MADPO_TONE_PLAIN, MADPO_BOLD};
+static const double silence = 60.0; /* seconds: then a live run is called silent */
 static const madpo_pen dim = {MADPO_TONE_DIM, 0}, alert = {MADPO_TONE_ALERT, MADPO_BOLD};
 
 static void (*const render_panels[MADPO_PANELS])(madpo_grid *, madpo_rect, madpo_view *) = {
@@ -55,8 +56,10 @@ static void draw_progress(madpo_grid *grid, madpo_rect r, const madpo_view *view
         grid, x, r.y, r.x + r.w - x,
         view->source->live && !view->replay ? (madpo_pen){MADPO_TONE_KEY, MADPO_BOLD} : alert,
         "%s ", state);
-    if (phase &&
-        !(phase->total_steps > 0)) { /* a stage without steps: those of the last that had */
+    if (view->source->live && !view->replay && view->now - history->t_last > silence)
+        x += madpo_grid_print(grid, x, r.y, r.x + r.w - x, alert, "silent for %s ",
+                              madpo_short_time(text, view->now - history->t_last));
+    if (phase && !(phase->total_steps > 0)) { /* without steps: those of the last that had some */
         x += madpo_grid_print(grid, x, r.y, r.x + r.w - x, plain, "%s ", phase->name);
         at.step = madpo_view_plot_step(view);
         at.phase = madpo_view_plot_phase(view);
@@ -254,7 +257,7 @@ void madpo_draw_help(madpo_grid *grid, madpo_view *view)
     r = overlay(grid, 100, grid->h - 2, title);
     for (int i = 0; i < madpo_n_keys; i++) {
         const madpo_key_row *key = &madpo_keys[i];
-        bool heading = !key->keys[0];
+        bool heading = key->shown && !key->shown[0];
 
         if (!key->shown || (heading && view->help_filter[0]) || !help_has(key, view->help_filter))
             continue;

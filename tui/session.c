@@ -94,7 +94,7 @@ madpo_status madpo_session_open(madpo_session *session, const madpo_tui_options 
                                 madpo_error *err)
 {
     madpo_status st;
-    bool changed, more = wait;
+    bool changed, more = wait || options->at; /* that moment may be far from the end */
 
     memset(session, 0, sizeof *session);
     st = madpo_feed_open(&session->source, options->run, 0.2, err);

@@ -151,32 +151,43 @@ static void show_stderr(void)
 
 /* ---- colours ---- */
 
-/* Okabe and Ito's palette, nearest of 256, and of 16. Red and green never stand against each
- * other. */
+/* Okabe and Ito's palette: nearest of 256 on dark and on light, and of 16. Red and green never
+ * stand against each other. */
 static const struct {
-    short of_256, of_16;
-} term_colors[MADPO_TONES] = {[MADPO_TONE_PLAIN] = {-1, -1},
-                              [MADPO_TONE_DIM] = {245, -1},
-                              [MADPO_TONE_FRAME] = {240, -1},
-                              [MADPO_TONE_TITLE] = {-1, -1},
-                              [MADPO_TONE_ALERT] = {166, COLOR_RED},
-                              [MADPO_TONE_KEY] = {221, COLOR_YELLOW},
-                              [MADPO_TONE_SERIES + 0] = {178, COLOR_YELLOW},  /* orange */
-                              [MADPO_TONE_SERIES + 1] = {74, COLOR_CYAN},     /* sky */
-                              [MADPO_TONE_SERIES + 2] = {35, COLOR_GREEN},    /* bluish green */
-                              [MADPO_TONE_SERIES + 3] = {221, COLOR_WHITE},   /* yellow */
-                              [MADPO_TONE_SERIES + 4] = {166, COLOR_RED},     /* vermillion */
-                              [MADPO_TONE_SERIES + 5] = {175, COLOR_MAGENTA}, /* purple */
-                              [MADPO_TONE_SERIES + 6] = {32, COLOR_BLUE},     /* blue */
-                              [MADPO_TONE_SERIES + 7] = {250, COLOR_WHITE},
-                              [MADPO_TONE_HEAT + 0] = {-1, -1},
-                              [MADPO_TONE_HEAT + 1] = {24, COLOR_BLUE},
-                              [MADPO_TONE_HEAT + 2] = {60, COLOR_BLUE},
-                              [MADPO_TONE_HEAT + 3] = {101, COLOR_CYAN},
-                              [MADPO_TONE_HEAT + 4] = {143, COLOR_YELLOW},
-                              [MADPO_TONE_HEAT + 5] = {227, COLOR_WHITE}};
+    short dark, light, of_16;
+} term_colors[MADPO_TONES] = {
+    [MADPO_TONE_PLAIN] = {-1, -1, -1},
+    [MADPO_TONE_DIM] = {245, 242, -1},
+    [MADPO_TONE_FRAME] = {240, 249, -1},
+    [MADPO_TONE_TITLE] = {-1, -1, -1},
+    [MADPO_TONE_ALERT] = {166, 160, COLOR_RED},
+    [MADPO_TONE_KEY] = {221, 94, COLOR_YELLOW},
+    [MADPO_TONE_SERIES + 0] = {178, 130, COLOR_YELLOW},  /* orange */
+    [MADPO_TONE_SERIES + 1] = {74, 31, COLOR_CYAN},      /* sky */
+    [MADPO_TONE_SERIES + 2] = {35, 29, COLOR_GREEN},     /* bluish green */
+    [MADPO_TONE_SERIES + 3] = {221, 100, COLOR_WHITE},   /* yellow */
+    [MADPO_TONE_SERIES + 4] = {166, 160, COLOR_RED},     /* vermillion */
+    [MADPO_TONE_SERIES + 5] = {175, 133, COLOR_MAGENTA}, /* purple */
+    [MADPO_TONE_SERIES + 6] = {32, 25, COLOR_BLUE},      /* blue */
+    [MADPO_TONE_SERIES + 7] = {250, 238, COLOR_WHITE},
+    [MADPO_TONE_HEAT + 0] = {-1, -1, -1},
+    [MADPO_TONE_HEAT + 1] = {24, 186, COLOR_BLUE}, /* cividis, towards the background */
+    [MADPO_TONE_HEAT + 2] = {60, 143, COLOR_BLUE},
+    [MADPO_TONE_HEAT + 3] = {101, 101, COLOR_CYAN},
+    [MADPO_TONE_HEAT + 4] = {143, 60, COLOR_YELLOW},
+    [MADPO_TONE_HEAT + 5] = {227, 18, COLOR_WHITE}};
 
-static void prepare_colors(const char *wish)
+/* Some terminals say "foreground;background" in COLORFGBG; 7 and 15 are light. */
+static bool is_light(const char *wish)
+{
+    const char *said = getenv("COLORFGBG"), *background = said ? strrchr(said, ';') : NULL;
+
+    if (wish && strcmp(wish, "auto") != 0)
+        return strcmp(wish, "light") == 0;
+    return background && (strcmp(background, ";7") == 0 || strcmp(background, ";15") == 0);
+}
+
+static void prepare_colors(const char *wish, bool light)
 {
     const char *no_color = getenv("NO_COLOR");
     bool automatic = !wish || strcmp(wish, "auto") == 0;
@@ -188,7 +199,9 @@ static void prepare_colors(const char *wish)
     term.n_colors = COLORS >= 256 && (automatic || strcmp(wish, "256") == 0) ? 256 : 16;
     use_default_colors();
     for (int tone = 0; tone < MADPO_TONES; tone++) {
-        short color = term.n_colors == 256 ? term_colors[tone].of_256 : term_colors[tone].of_16;
+        short color = term.n_colors < 256 ? term_colors[tone].of_16
+                      : light             ? term_colors[tone].light
+                                          : term_colors[tone].dark;
 
         if (init_pair((short)(tone + 1), color, -1) == ERR)
             init_pair((short)(tone + 1), color >= 0 ? color : COLOR_WHITE, COLOR_BLACK);
@@ -197,15 +210,23 @@ static void prepare_colors(const char *wish)
 
 /* ---- life ---- */
 
+static bool is_one_of(const char *word, const char *a, const char *b, const char *c)
+{
+    return !word || strcmp(word, "auto") == 0 || strcmp(word, a) == 0 || strcmp(word, b) == 0 ||
+           strcmp(word, c) == 0;
+}
+
 madpo_status madpo_terminal_open(const madpo_terminal_options *options, madpo_error *err)
 {
     SCREEN *screen;
 
-    if (options->color && strcmp(options->color, "never") != 0 &&
-        strcmp(options->color, "16") != 0 && strcmp(options->color, "256") != 0 &&
-        strcmp(options->color, "auto") != 0)
+    if (!is_one_of(options->color, "never", "16", "256"))
         return madpo_error_set(err, MADPO_ERR_USAGE,
                                "--color=%s: never, 16, 256 and auto are known", options->color);
+    if (!is_one_of(options->background, "dark", "light", "dark"))
+        return madpo_error_set(err, MADPO_ERR_USAGE,
+                               "--background=%s: dark, light and auto are known",
+                               options->background);
     unsetenv("LINES"); /* they would freeze the size */
     unsetenv("COLUMNS");
     term.has_modes = tcgetattr(STDIN_FILENO, &term.modes) == 0;
@@ -225,7 +246,7 @@ madpo_status madpo_terminal_open(const madpo_terminal_options *options, madpo_er
     nonl();
     keypad(stdscr, TRUE);
     curs_set(0);
-    prepare_colors(options->color);
+    prepare_colors(options->color, is_light(options->background));
     madpo_terminal_mouse(options->mouse);
     term.open = term.fresh = true;
     return MADPO_OK;

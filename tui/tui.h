@@ -14,6 +14,7 @@ typedef struct madpo_tui_options {
     const char *compare[MADPO_TUI_COMPARED]; /* folders of other runs, NULL = none */
     const char *glyphs;                      /* "braille", "block", "ascii", "auto" */
     const char *color;                       /* "never", "16", "256", "auto" */
+    const char *background;                  /* "dark", "light", "auto" */
     bool mouse;
     bool control;       /* may steer the run */
     const char *dump;   /* "80x24": print one picture and end; NULL = watch */

@@ -148,7 +148,7 @@ const madpo_sample *madpo_view_sample(const madpo_view *view);
 /* Put a panel onto the screen and the focus on it. */
 void madpo_view_focus(madpo_view *view, madpo_panel panel);
 
-/* The table of keys, for the help and the bar of keys. A row with an empty key is a heading. */
+/* The table of keys, for the help and the bar of keys. */
 typedef struct madpo_key_row {
     int keys[4]; /* 0 ends */
     const char *shown, *bar, *help;

@@ -12,7 +12,7 @@
 #include "tui/tui.h"
 
 typedef struct watch_options {
-    const char *dump, *at, *glyphs, *color, *script;
+    const char *dump, *at, *glyphs, *color, *background, *script;
     madpo_cli_list compare;
     double every;
     bool no_mouse, plain;
@@ -27,6 +27,8 @@ static const madpo_cli_option watch_table[] = {
      "Draw with braille, block or ascii characters; auto takes braille where the locale is UTF-8."},
     {"color", "KIND", MADPO_CLI_TEXT, offsetof(watch_options, color), 0,
      "never, 16, 256, or auto: what the terminal can, unless NO_COLOR is set."},
+    {"background", "KIND", MADPO_CLI_TEXT, offsetof(watch_options, background), 0,
+     "dark, light, or auto: what the terminal says of itself in COLORFGBG, else dark."},
     {"no-mouse", NULL, MADPO_CLI_FLAG, offsetof(watch_options, no_mouse), 0,
      "Leave the mouse to the terminal (the key m takes it)."},
     {"plain", NULL, MADPO_CLI_FLAG, offsetof(watch_options, plain), 0,
@@ -101,6 +103,7 @@ static int watch_run(int argc, char **argv)
     int n, rc = madpo__cli_parse(&madpo__command_watch, argc, argv, &o, &n);
     madpo_tui_options options = {.glyphs = o.glyphs,
                                  .color = o.color,
+                                 .background = o.background,
                                  .mouse = !o.no_mouse,
                                  .dump = o.dump,
                                  .at = o.at,
