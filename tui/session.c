@@ -22,22 +22,41 @@ madpo_status madpo_size_parse(int *w, int *h, const char *text, madpo_error *err
     return MADPO_OK;
 }
 
-static madpo_status session_glyphs(madpo_session *session, const char *name, madpo_error *err)
+/* Options that are one of a few words; auto, or NULL, is index -1. */
+static madpo_status session_word(int *out, const char *option, const char *given,
+                                 const char *const words[3], madpo_error *err)
 {
-    static const char *const names[] = {"braille", "block", "ascii"};
-
-    if (!name || strcmp(name, "auto") == 0) {
-        session->view.glyphs =
-            strcmp(nl_langinfo(CODESET), "UTF-8") == 0 ? MADPO_GLYPHS_BRAILLE : MADPO_GLYPHS_ASCII;
+    *out = -1;
+    if (!given || strcmp(given, "auto") == 0)
         return MADPO_OK;
-    }
-    for (int i = 0; i < MADPO_GLYPHS_KINDS; i++)
-        if (strcmp(name, names[i]) == 0) {
-            session->view.glyphs = (madpo_glyphs)i;
+    for (int i = 0; i < 3 && words[i]; i++)
+        if (strcmp(given, words[i]) == 0) {
+            *out = i;
             return MADPO_OK;
         }
-    return madpo_error_set(err, MADPO_ERR_USAGE,
-                           "--glyphs=%s: braille, block, ascii and auto are known", name);
+    return madpo_error_set(err, MADPO_ERR_USAGE, "--%s=%s: %s, %s%s%s and auto are known", option,
+                           given, words[0], words[1], words[2] ? ", " : "",
+                           words[2] ? words[2] : "");
+}
+
+static madpo_status session_words(madpo_session *session, const madpo_tui_options *options,
+                                  madpo_error *err)
+{
+    static const char *const glyphs[3] = {"braille", "block", "ascii"};
+    static const char *const colors[3] = {"never", "16", "256"};
+    static const char *const backgrounds[3] = {"dark", "light", NULL};
+    bool utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
+    int kind, ignored;
+    madpo_status st = session_word(&kind, "glyphs", options->glyphs, glyphs, err);
+
+    session->view.glyphs = kind >= 0 ? (madpo_glyphs)kind
+                           : utf8    ? MADPO_GLYPHS_BRAILLE
+                                     : MADPO_GLYPHS_ASCII;
+    if (st == MADPO_OK)
+        st = session_word(&ignored, "color", options->color, colors, err);
+    if (st == MADPO_OK)
+        st = session_word(&ignored, "background", options->background, backgrounds, err);
+    return st;
 }
 
 /* "STEP" is one of the policy's, or of the last stage that has steps; "STAGE:STEP" says which. */
@@ -102,7 +121,7 @@ madpo_status madpo_session_open(madpo_session *session, const madpo_tui_options 
         return st;
     madpo_view_init(&session->view, session->source);
     session->view.control = options->control;
-    st = session_glyphs(session, options->glyphs, err);
+    st = session_words(session, options, err);
     for (int i = 0; st == MADPO_OK && i < MADPO_TUI_COMPARED && options->compare[i]; i++)
         st = madpo_view_compare(&session->view, options->compare[i], err);
     while (st == MADPO_OK && more)

@@ -210,23 +210,10 @@ static void prepare_colors(const char *wish, bool light)
 
 /* ---- life ---- */
 
-static bool is_one_of(const char *word, const char *a, const char *b, const char *c)
-{
-    return !word || strcmp(word, "auto") == 0 || strcmp(word, a) == 0 || strcmp(word, b) == 0 ||
-           strcmp(word, c) == 0;
-}
-
 madpo_status madpo_terminal_open(const madpo_terminal_options *options, madpo_error *err)
 {
     SCREEN *screen;
 
-    if (!is_one_of(options->color, "never", "16", "256"))
-        return madpo_error_set(err, MADPO_ERR_USAGE,
-                               "--color=%s: never, 16, 256 and auto are known", options->color);
-    if (!is_one_of(options->background, "dark", "light", "dark"))
-        return madpo_error_set(err, MADPO_ERR_USAGE,
-                               "--background=%s: dark, light and auto are known",
-                               options->background);
     unsetenv("LINES"); /* they would freeze the size */
     unsetenv("COLUMNS");
     term.has_modes = tcgetattr(STDIN_FILENO, &term.modes) == 0;

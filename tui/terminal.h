@@ -6,7 +6,7 @@
 #include "tui/grid.h"
 
 typedef struct madpo_terminal_options {
-    const char *color;      /* "never", "16", "256", "auto" or NULL */
+    const char *color;      /* "never", "16", "256", "auto" or NULL; checked */
     const char *background; /* "dark", "light", "auto" or NULL */
     bool mouse;
 } madpo_terminal_options;

@@ -77,6 +77,10 @@ expect 2 "$MADPO" watch fixture --dump-screen 80
 one_error 'no size' '80x24'
 expect 2 "$MADPO" watch fixture --dump-screen 80x24 --glyphs=runes
 one_error 'runes' 'braille, block, ascii'
+expect 2 "$MADPO" watch fixture --plain --color=mauve
+one_error 'mauve' 'never, 16, 256 and auto'
+expect 2 "$MADPO" watch fixture --plain --background=grey
+one_error 'grey' 'dark, light and auto'
 expect 2 "$MADPO" watch fixture --dump-screen 80x24 --at soon
 one_error 'soon' 'STEP'
 expect 1 "$MADPO" watch nowhere --dump-screen 80x24

@@ -62,6 +62,11 @@ tm capture-pane -pe >pane
 ! grep -qE $'\033\\[[0-9;]*(3[0-8]|4[0-8])[;0-9]*m' pane || fail "NO_COLOR, and there are colours"
 type_keys q
 gone 0
+start tmux-256color C.UTF-8 COLORFGBG='"0;15"' --
+tm capture-pane -pe >pane
+grep -qE $'\033\\[[0-9;]*38;5;130' pane || fail "no colour for light backgrounds"
+type_keys q
+gone 0
 start tmux-256color C.UTF-8 -- --color=256
 tm capture-pane -pe >pane
 grep -qE $'\033\\[[0-9;]*38;5;178' pane || fail "no colour of 256"
