@@ -314,19 +314,24 @@ static void event_stage(madpo_history *history, const event *e)
     }
 }
 
-/* Pause and resume are told apart from other control by the word itself, whatever member it is. */
+/* Pause and resume are told apart from other control by the word itself, whatever member it is.
+ * What was refused changes nothing. */
 static void event_control(madpo_history *history, const event *e)
 {
     madpo_scan scan;
     madpo_scan_value v;
+    bool paused = history->paused;
 
     madpo_scan_open(&scan, e->line, e->n);
     while (madpo_scan_next(&scan, &v)) {
-        if (madpo_scan_text_is(&v, "pause") || madpo_scan_text_is(&v, "paused"))
-            history->paused = true;
-        else if (madpo_scan_text_is(&v, "resume") || madpo_scan_text_is(&v, "resumed"))
-            history->paused = false;
+        if (madpo_scan_is(&v, "refused"))
+            return;
+        if (madpo_scan_text_is(&v, "pause"))
+            paused = true;
+        else if (madpo_scan_text_is(&v, "resume"))
+            paused = false;
     }
+    history->paused = paused;
 }
 
 madpo_status madpo_history_line(madpo_history *history, madpo_samples *samples, const char *line,

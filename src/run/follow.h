@@ -10,7 +10,7 @@
 typedef struct madpo_follow madpo_follow;
 
 /* No line of a run is longer than this; what is gets passed over and counted. */
-enum { MADPO_FOLLOW_LONGEST = 64 << 20 };
+enum { MADPO_FOLLOW_LONGEST = 16 << 20 };
 
 /* The file need not exist yet. `name` is relative to `dir`. */
 madpo_status madpo_follow_open(madpo_follow **out, const char *dir, const char *name,

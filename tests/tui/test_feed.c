@@ -100,6 +100,66 @@ static void test_cut_back(void **state)
     tmp_free(dir);
 }
 
+/* Something that is no line at all, twenty megabytes of it, is passed over and takes no memory. */
+static void test_too_long(void **state)
+{
+    char *dir = tmp_new(), *path = tmp_path(dir, "events.jsonl");
+    madpo_error err = MADPO_ERROR_INIT;
+    const char *line;
+    madpo_follow *follow;
+    size_t n;
+
+    (void)state;
+    append(dir, "events.jsonl", "first\n");
+    assert_int_equal(truncate(path, (off_t)20 << 20), 0);
+    append(dir, "events.jsonl", "\nsecond\nhal");
+    assert_int_equal(madpo_follow_open(&follow, dir, "events.jsonl", &err), MADPO_OK);
+    assert_int_equal(madpo_follow_next(follow, &line, &n, &err), MADPO_OK);
+    assert_int_equal(n, 5);
+    assert_int_equal(madpo_follow_next(follow, &line, &n, &err), MADPO_OK);
+    assert_int_equal(n, 6);
+    assert_memory_equal(line, "second", 6);
+    assert_int_equal(madpo_follow_too_long(follow), 1);
+    assert_int_equal(madpo_follow_next(follow, &line, &n, &err), MADPO_OK);
+    assert_null(line);
+    append(dir, "events.jsonl", "f\n");
+    assert_int_equal(madpo_follow_next(follow, &line, &n, &err), MADPO_OK);
+    assert_memory_equal(line, "half", 4);
+    assert_int_equal(madpo_follow_seek_tail(follow, 12, &err), MADPO_OK);
+    assert_int_equal(madpo_follow_next(follow, &line, &n, &err), MADPO_OK);
+    assert_memory_equal(line, "second", 6);
+    madpo_follow_close(follow);
+    free(path);
+    tmp_free(dir);
+}
+
+/* A run is paused by an event and resumed by one, or by a step; what was refused changes nothing.
+ */
+static void test_paused(void **state)
+{
+    static const struct {
+        const char *line;
+        bool paused;
+    } cases[] = {
+        {"{\"v\":1,\"t\":1,\"ev\":\"control\",\"action\":\"pause\"}\n", true},
+        {"{\"v\":1,\"t\":2,\"ev\":\"control\",\"action\":\"resume\"}\n", false},
+        {"{\"v\":1,\"t\":3,\"ev\":\"control\",\"action\":\"pause\",\"refused\":\"no\"}\n", false},
+        {"{\"v\":1,\"t\":4,\"ev\":\"control\",\"action\":\"pause\"}\n", true},
+        {STEP(12, ""), false}};
+    char *dir = tmp_new();
+    madpo_feed *feed = open_run(dir);
+    bool more;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        append(dir, "events.jsonl", cases[i].line);
+        load(feed, 1.0, &more);
+        assert_int_equal(madpo_feed_story(feed)->history.paused, cases[i].paused);
+    }
+    madpo_feed_close(feed);
+    tmp_free(dir);
+}
+
 /* A long log shows its end at once, and everything once it is read. */
 static void test_tail_first(void **state)
 {
@@ -260,6 +320,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_halves),     cmocka_unit_test(test_cut_back),
         cmocka_unit_test(test_tail_first), cmocka_unit_test(test_curve_is_the_loss),
+        cmocka_unit_test(test_too_long),   cmocka_unit_test(test_paused),
         cmocka_unit_test(test_pairs),      cmocka_unit_test(test_select)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
