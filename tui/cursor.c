@@ -121,6 +121,15 @@ void madpo_cursor_zoom(madpo_view *view, bool closer)
     view->x_high = view->x_low + width;
 }
 
+/* The crosshair to where the mouse is. */
+static void cursor_point(madpo_view *view, madpo_rect r, int x)
+{
+    double low, high;
+
+    madpo_cursor_range(view, &low, &high);
+    view->cross = low + (high - low) * fmin(1, fmax(0, x - r.x - 8) / (r.w > 10 ? r.w - 10 : 1));
+}
+
 void madpo_view_mouse(madpo_view *view, int x, int y, int wheel)
 {
     for (int panel = 1; panel < MADPO_PANELS; panel++) {
@@ -130,6 +139,7 @@ void madpo_view_mouse(madpo_view *view, int x, int y, int wheel)
             continue;
         if (wheel != 0 && !madpo_panel_is_wide((madpo_panel)panel)) {
             view->wish.focus = (madpo_panel)panel;
+            cursor_point(view, r, x);
             madpo_cursor_zoom(view, wheel < 0);
             return;
         }
@@ -142,10 +152,7 @@ void madpo_view_mouse(madpo_view *view, int x, int y, int wheel)
             view->bin =
                 madpo_cursor_moved(x - r.x - 1, 0, view->n_bins > 0 ? view->n_bins - 1 : 0, 0);
         } else if (!madpo_panel_is_wide((madpo_panel)panel)) {
-            double low, high;
-
-            madpo_cursor_range(view, &low, &high);
-            view->cross = low + (high - low) * fmax(0, x - r.x - 8) / (r.w > 10 ? r.w - 10 : 1);
+            cursor_point(view, r, x);
         }
         return;
     }

@@ -37,6 +37,20 @@ void madpo_hist_add(madpo_hist *hist, double value)
     hist->n++;
 }
 
+double madpo_hist_quantile(const madpo_hist *hist, double share)
+{
+    double wanted = share * (double)hist->n, before = 0;
+
+    for (int i = 0; i < hist->n_bins; i++) {
+        double count = hist->count[i], width = (hist->high - hist->low) / hist->n_bins;
+
+        if (count > 0 && before + count >= wanted)
+            return hist->low + width * (i + (wanted - before) / count);
+        before += count;
+    }
+    return hist->n > 0 ? hist->high : (double)NAN;
+}
+
 double madpo_weights_ess(double sum, double sum_squares, double n)
 {
     return n > 0 && sum_squares > 0 ? sum * sum / (n * sum_squares) : (double)NAN;

@@ -21,6 +21,8 @@ void madpo_hist_add(madpo_hist *hist, double value);
 /* Bin of a value, clamped into the histogram; its middle. */
 int madpo_hist_bin(const madpo_hist *hist, double value);
 double madpo_hist_middle(const madpo_hist *hist, int bin);
+/* The value below which a share of the values lies, to within a bin; NaN without values. */
+double madpo_hist_quantile(const madpo_hist *hist, double share);
 
 /* (sum w)^2 / (n sum w^2): 1 when all weights are equal. NaN without weights. */
 double madpo_weights_ess(double sum, double sum_squares, double n);

@@ -168,6 +168,8 @@ static madpo_action key_switch(madpo_view *view, int key)
 {
     if (key == 'y') {
         view->log_y = !view->log_y;
+    } else if (key == 'Y') {
+        view->clip = !view->clip;
     } else if (key == 'g') {
         view->guides = !view->guides;
     } else if (key == 'x') {
@@ -476,6 +478,11 @@ const madpo_key_row madpo_keys[] = {
     {{'s', 'S'}, "s S", "s:smooth", "smoothing: more, less (0 .6 .9 .97 .99)", key_smooth},
     {{'y'}, "y", "y:log", "logarithmic y", key_switch},
     {{'x'}, "x", "x:axis", "x: steps, tokens, time", key_switch},
+    {{'Y'},
+     "Y",
+     NULL,
+     "y without the outermost hundredth of the values; says how many are out",
+     key_switch},
     {{'g'}, "g", NULL, "guide lines", key_switch},
     {{'b', 'B'}, "b B", "b:stage", "another stage of the run", key_stage},
     {{'(', ')'},

@@ -26,6 +26,7 @@ static madpo_plot plot_of(const madpo_view *view)
     plot.axis = view->axis;
     plot.log_y = view->log_y;
     plot.guides = view->guides;
+    plot.clip = view->clip;
     plot.smoothing = madpo_smoothings[view->smoothing];
     plot.x_low = view->x_low;
     plot.x_high = view->x_high;
@@ -102,9 +103,9 @@ void madpo_panel_loss(madpo_grid *grid, madpo_rect rect, madpo_view *view)
         snprintf(title, sizeof title, "loss %s ema(%g) eval o", stage_name(view, plot.phase),
                  plot.smoothing);
     else
-        snprintf(title, sizeof title, "loss %s  raw .  ema(%g) *  eval o  x:%s%s",
+        snprintf(title, sizeof title, "loss %s  raw .  ema(%g) *  eval o  x:%s%s%s",
                  stage_name(view, plot.phase), plot.smoothing, madpo_axis_names[plot.axis],
-                 plot.log_y ? " y:log" : "");
+                 plot.log_y ? " y:log" : "", plot.clip ? " y:most" : "");
     append_others(title, sizeof title, view);
     madpo_panel_frame(grid, rect, view, MADPO_PANEL_LOSS, title);
     madpo_plot_draw(grid, rect, &plot);

@@ -116,6 +116,7 @@ typedef struct frame {
     const madpo_plot *plot;
     double x_low, x_high, y_low, y_high; /* y in logarithms with log_y */
     bool log_y;
+    uint64_t n_outside;      /* points beyond a clipped range */
     uint64_t n_bad, n_below; /* NaN met; values a logarithm cannot show */
 } frame;
 
@@ -142,6 +143,51 @@ static bool point_shown(const frame *f, const madpo_curve *c, const madpo_series
     *x0 = madpo_axis_from_step(c->phase, f->plot->axis, p->x);
     *x1 = p->x_last > p->x ? madpo_axis_from_step(c->phase, f->plot->axis, p->x_last) : *x0;
     return *x1 >= f->x_low && *x0 <= f->x_high;
+}
+
+static double frame_value(const frame *f, double y)
+{
+    return f->log_y ? (y > 0 ? log10(y) : f->y_low) : y;
+}
+
+/* Visit the points that are shown: count means into a histogram, and what lies outside its range.
+ */
+static void frame_count(frame *f, madpo_hist *hist)
+{
+    double x0, x1;
+
+    f->n_outside = 0;
+    for (int i = 0; i < f->plot->n; i++) {
+        const madpo_curve *c = &f->plot->curve[i];
+        size_t n = madpo_series_until(c->series, c->until);
+
+        for (size_t k = 0; k < n; k++) {
+            const madpo_series_point *p = &c->series->v[k];
+
+            if (p->n == 0 || !point_shown(f, c, p, &x0, &x1))
+                continue;
+            madpo_hist_add(hist, frame_value(f, madpo_series_mean(p)));
+            f->n_outside += frame_value(f, (double)p->max) > f->y_high ||
+                            frame_value(f, (double)p->min) < f->y_low;
+        }
+    }
+}
+
+/* Leave the outermost hundredth of the values on either side out of the range. A histogram over the
+ * whole range is too coarse where a single value is far off, so it is made again over what was
+ * found. */
+static void frame_clip(frame *f)
+{
+    madpo_hist hist;
+
+    for (int round = 0; round < 5; round++) {
+        madpo_hist_init(&hist, f->y_low, f->y_high, MADPO_HIST_BINS);
+        frame_count(f, &hist);
+        if (round == 4 || hist.n < 10)
+            return;
+        f->y_low = madpo_hist_quantile(&hist, 0.01);
+        f->y_high = madpo_hist_quantile(&hist, 0.99);
+    }
 }
 
 /* The range of what is shown, with a little air. */
@@ -176,9 +222,13 @@ static void frame_scale(frame *f)
         low = 0;
         high = 1;
     }
-    air = high > low ? (high - low) * 0.04 : fmax(fabs(low) * 0.05, 0.01);
-    f->y_low = low - air;
-    f->y_high = high + air;
+    f->y_low = low;
+    f->y_high = high;
+    if (f->plot->clip)
+        frame_clip(f);
+    air = f->y_high > f->y_low ? (f->y_high - f->y_low) * 0.04 : fmax(fabs(f->y_low) * 0.05, 0.01);
+    f->y_low -= air;
+    f->y_high += air;
 }
 
 /* ---- curves ---- */
@@ -451,6 +501,10 @@ void madpo_plot_draw(madpo_grid *grid, madpo_rect rect, const madpo_plot *plot)
     draw_cross(grid, &f);
     draw_labels(grid, rect, &f);
     draw_x_axis(grid, rect, &f);
+    if (f.n_outside > 0)
+        madpo_grid_print(grid, inside.x + inside.w - 12, inside.y, 12,
+                         (madpo_pen){MADPO_TONE_ALERT, 0}, "%8llu out",
+                         (unsigned long long)f.n_outside);
     if (f.log_y && f.n_below > 0)
         madpo_grid_print(grid, inside.x, inside.y + inside.h - 1, inside.w,
                          (madpo_pen){MADPO_TONE_ALERT, 0}, "%llu at or below 0",

@@ -30,9 +30,10 @@ typedef struct madpo_plot {
     int n;
     madpo_axis axis;
     bool log_y, guides;
-    double smoothing;             /* factor of the moving average */
-    double x_low, x_high;         /* what is shown, in units of the axis; NaN = all */
-    double cross;                 /* the crosshair, NaN = none */
+    bool clip;            /* leave the outermost values out of the range, and say how many */
+    double smoothing;     /* factor of the moving average */
+    double x_low, x_high; /* what is shown, in units of the axis; NaN = all */
+    double cross;         /* the crosshair, NaN = none */
     const madpo_history *history; /* whose notes become ticks, may be NULL */
     int phase;
 } madpo_plot;

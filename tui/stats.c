@@ -9,20 +9,6 @@
 #include "base/clock.h"
 #include "base/error.h"
 
-double madpo_hist_quantile(const madpo_hist *hist, double share)
-{
-    double wanted = share * (double)hist->n, before = 0;
-
-    for (int i = 0; i < hist->n_bins; i++) {
-        double count = hist->count[i], width = (hist->high - hist->low) / hist->n_bins;
-
-        if (count > 0 && before + count >= wanted)
-            return hist->low + width * (i + (wanted - before) / count);
-        before += count;
-    }
-    return hist->n > 0 ? hist->high : (double)NAN;
-}
-
 /* A margin beyond a million is no margin but a damaged file. */
 static bool counts(const madpo_sample *sample)
 {

@@ -36,6 +36,4 @@ madpo_status madpo_stats_update(madpo_stats *stats, const madpo_samples *samples
 /* The histogram in n_bins bins, as it is drawn (borrowed): no column may stand for more bins than
  * its neighbour. */
 const madpo_hist *madpo_stats_drawn(madpo_stats *stats, const madpo_samples *samples, int n_bins);
-/* Margin below which a share of a histogram lies. */
-double madpo_hist_quantile(const madpo_hist *hist, double share);
 #endif

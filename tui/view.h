@@ -67,7 +67,7 @@ typedef struct madpo_view {
     madpo_glyphs glyphs;
 
     int smoothing; /* index of madpo_smoothings */
-    bool log_y, guides;
+    bool log_y, guides, clip;
     madpo_axis axis;
     double x_low, x_high, cross; /* NaN: all, all, none */
     int plot_phase;              /* stage shown, -1 = the one at work */

@@ -33,8 +33,9 @@ start() {
     servers=$((servers + 1))
     socket=madpo-$$-$servers
     rm -f left
-    tm new-session -d -x 80 -y 24 "stty -a >modes; cd '$work'; echo \$\$ >shell
-        env LC_ALL=$locale TERM=$term ${environment[*]} '$MADPO' watch fixture $* 2>watch-err
+    tm new-session -d -x 80 -y 24 "stty -a >modes; cd '$work'
+        env LC_ALL=$locale TERM=$term ${environment[*]} sh -c 'echo \$\$ >pid; exec \"\$0\" watch fixture $*' \
+            '$MADPO' 2>watch-err
         echo code \$? >left; stty -a >modes-after; echo BACK; exec sleep 60"
     wait_for 'loss policy'
 }
@@ -46,7 +47,7 @@ gone() {
     [ "$(tm display-message -p '#{alternate_on} #{cursor_flag}')" = "0 1" ] ||
         fail "the screen or the cursor was not given back"
 }
-watcher() { pgrep -P "$(cat shell)" -x madpo; }
+watcher() { cat pid; }
 
 for term in tmux-256color xterm screen vt100 linux; do
     for locale in C.UTF-8 C; do

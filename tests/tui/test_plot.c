@@ -22,10 +22,12 @@ static void add(madpo_series *series, double x, double y)
 }
 
 /* Draw one series; the text of the picture is the caller's, free(). */
-static char *draw(const madpo_series *series, madpo_glyphs glyphs, bool log_y, double smoothing)
+static char *draw_as(const madpo_series *series, madpo_glyphs glyphs, bool log_y, bool clip,
+                     double smoothing)
 {
     static const madpo_phase phase = {.begun = 0};
     madpo_plot plot = {.log_y = log_y,
+                       .clip = clip,
                        .smoothing = smoothing,
                        .x_low = NAN,
                        .x_high = NAN,
@@ -48,6 +50,16 @@ static char *draw(const madpo_series *series, madpo_glyphs glyphs, bool log_y, d
     assert_int_equal(madpo_grid_dump(&text, &grid, &err), MADPO_OK);
     madpo_grid_dispose(&grid);
     return text;
+}
+
+static char *draw(const madpo_series *series, madpo_glyphs glyphs, bool log_y, double smoothing)
+{
+    return draw_as(series, glyphs, log_y, false, smoothing);
+}
+
+static char *draw_clipped(const madpo_series *series)
+{
+    return draw_as(series, MADPO_GLYPHS_ASCII, false, true, 0.0);
 }
 
 static const char *row_of(const char *text, int row)
@@ -113,6 +125,27 @@ static void test_spike_is_seen(void **state)
     madpo_series_dispose(&series);
 }
 
+/* Clipped, the spike is out of the range, the rest fills the plot, and it is told how much is out.
+ */
+static void test_clipped(void **state)
+{
+    madpo_series series = {0};
+    char *text;
+
+    (void)state;
+    for (int i = 0; i < 1000; i++)
+        add(&series, i, i == 500 ? 1e9 : sin(i / 40.0));
+    text = draw(&series, MADPO_GLYPHS_ASCII, false, 0.0);
+    assert_null(strstr(text, " out"));
+    free(text);
+    text = draw_clipped(&series);
+    assert_non_null(strstr(text, " out"));
+    for (int row = 0; row < H - 2; row++)
+        assert_true(row_has_ink(text, row));
+    free(text);
+    madpo_series_dispose(&series);
+}
+
 /* A line from corner to corner has ink in every row, in ASCII and in logarithms too. */
 static void test_diagonal(void **state)
 {
@@ -166,9 +199,9 @@ static void test_short_numbers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_kind), cmocka_unit_test(test_spike_is_seen),
-        cmocka_unit_test(test_diagonal), cmocka_unit_test(test_ascii_is_ascii),
-        cmocka_unit_test(test_short_numbers)};
+        cmocka_unit_test(test_every_kind),     cmocka_unit_test(test_spike_is_seen),
+        cmocka_unit_test(test_clipped),        cmocka_unit_test(test_diagonal),
+        cmocka_unit_test(test_ascii_is_ascii), cmocka_unit_test(test_short_numbers)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
