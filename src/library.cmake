@@ -1,7 +1,7 @@
 # The library: all modules but the program itself, static by default, shared with BUILD_SHARED_LIBS=ON; and
 # what `cmake --install` lays down. Included from src/CMakeLists.txt after the modules.
 get_property(modules GLOBAL PROPERTY MADPO_MODULES)
-list(REMOVE_ITEM modules cli)
+list(REMOVE_ITEM modules cli tui)
 set(objects $<TARGET_OBJECTS:madpo_cl>)
 set(library_link)
 foreach(module IN LISTS modules)

@@ -7,6 +7,7 @@ extern const madpo_cli_command madpo__command_train;
 extern const madpo_cli_command madpo__command_demo;
 extern const madpo_cli_command madpo__command_experiment;
 extern const madpo_cli_command madpo__command_eval;
+extern const madpo_cli_command madpo__command_watch;
 extern const madpo_cli_command madpo__command_generate;
 extern const madpo_cli_command madpo__command_score;
 extern const madpo_cli_command madpo__command_merge;

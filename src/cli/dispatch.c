@@ -35,13 +35,13 @@ static const madpo_cli_command dispatch_bench_command = {
 };
 
 static const madpo_cli_command *const dispatch_commands[] = {
-    &madpo__command_train,      &madpo__command_demo,     &madpo__command_experiment,
-    &madpo__command_eval,       &madpo__command_generate, &madpo__command_score,
-    &madpo__command_merge,      &madpo__command_info,     &madpo__command_tokenize,
-    &madpo__command_devices,    &madpo__command_config,   &madpo__command_weights,
-    &madpo__command_objectives, &madpo__command_synth,    &madpo__command_ctl,
-    &madpo__command_report,     &dispatch_bench_command,  &dispatch_version_command,
-    &dispatch_help_command,
+    &madpo__command_train,      &madpo__command_demo,       &madpo__command_watch,
+    &madpo__command_experiment, &madpo__command_eval,       &madpo__command_generate,
+    &madpo__command_score,      &madpo__command_merge,      &madpo__command_info,
+    &madpo__command_tokenize,   &madpo__command_devices,    &madpo__command_config,
+    &madpo__command_weights,    &madpo__command_objectives, &madpo__command_synth,
+    &madpo__command_ctl,        &madpo__command_report,     &dispatch_bench_command,
+    &dispatch_version_command,  &dispatch_help_command,
 };
 enum { N_COMMANDS = sizeof dispatch_commands / sizeof *dispatch_commands };
 

@@ -13,17 +13,13 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "run/follow.h"
 #include "run/private.h"
-
-enum { READER_PIECE = 1 << 16 };
 
 struct madpo_run_reader {
     char *dir;
     json_t *manifest;
-    int fd;       /* events.jsonl, -1 until it exists */
-    char *buffer; /* [capacity] bytes read but not handed out: [start, used) */
-    size_t start, used, capacity;
-    size_t scanned; /* no newline in [start, scanned) */
+    madpo_follow *events;
     int64_t n_bad;
 };
 
@@ -34,10 +30,8 @@ madpo_status madpo_run_reader_open(madpo_run_reader **out, const char *dir, madp
     char *path = madpo__strf("%s/run.json", dir);
 
     *out = NULL;
-    if (reader) {
-        reader->fd = -1;
+    if (reader)
         reader->dir = madpo__strf("%s", dir);
-    }
     if (!reader || !reader->dir || !path)
         st = madpo_error_set(err, MADPO_ERR_NOMEM, "reader of %s", dir);
     else if (!madpo_file_exists(path))
@@ -50,6 +44,8 @@ madpo_status madpo_run_reader_open(madpo_run_reader **out, const char *dir, madp
                              "%s is not in format %d; read it with the madpo that wrote it", path,
                              MADPO_RUN_FORMAT);
     if (st == MADPO_OK)
+        st = madpo_follow_open(&reader->events, dir, "events.jsonl", err);
+    if (st == MADPO_OK)
         *out = reader;
     else
         madpo_run_reader_close(reader);
@@ -61,10 +57,8 @@ void madpo_run_reader_close(madpo_run_reader *reader)
 {
     if (!reader)
         return;
-    if (reader->fd >= 0)
-        close(reader->fd);
+    madpo_follow_close(reader->events);
     json_decref(reader->manifest);
-    free(reader->buffer);
     free(reader->dir);
     free(reader);
 }
@@ -95,87 +89,20 @@ madpo_status madpo_run_reader_state(const madpo_run_reader *reader, json_t **out
 
 /* ---- events ---- */
 
-static madpo_status reader_open_events(madpo_run_reader *reader, madpo_error *err)
+madpo_status madpo_run_reader_next_line(madpo_run_reader *reader, const char **line, size_t *n,
+                                        madpo_error *err)
 {
-    madpo_status st = MADPO_OK;
-    char *path = madpo__strf("%s/events.jsonl", reader->dir);
-
-    if (!path)
-        return madpo_error_set(err, MADPO_ERR_NOMEM, "reader of %s", reader->dir);
-    reader->fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (reader->fd < 0 && errno != ENOENT)
-        st = madpo_error_errno(err, MADPO_ERR_IO, errno, "cannot read %s", path);
-    free(path);
-    return st;
-}
-
-/* Read what the file has gained. *n = bytes new. */
-static madpo_status reader_fill(madpo_run_reader *reader, size_t *n, madpo_error *err)
-{
-    ssize_t got;
-
-    *n = 0;
-    if (reader->start > 0) {
-        memmove(reader->buffer, reader->buffer + reader->start, reader->used - reader->start);
-        reader->used -= reader->start;
-        reader->scanned -= reader->start;
-        reader->start = 0;
-    }
-    if (reader->capacity - reader->used < READER_PIECE) {
-        size_t capacity = reader->capacity * 2 + READER_PIECE;
-        char *grown = realloc(reader->buffer, capacity);
-
-        if (!grown)
-            return madpo_error_set(err, MADPO_ERR_NOMEM, "events of %s", reader->dir);
-        reader->buffer = grown;
-        reader->capacity = capacity;
-    }
-    do
-        got = read(reader->fd, reader->buffer + reader->used, READER_PIECE);
-    while (got < 0 && errno == EINTR);
-    if (got < 0)
-        return madpo_error_errno(err, MADPO_ERR_IO, errno, "cannot read %s/events.jsonl",
-                                 reader->dir);
-    reader->used += (size_t)got;
-    *n = (size_t)got;
-    return MADPO_OK;
-}
-
-/* Take the next whole line out of the buffer: NULL if there is none. */
-static const char *reader_take_line(madpo_run_reader *reader, size_t *n)
-{
-    char *line = reader->buffer ? reader->buffer + reader->start : NULL;
-    char *newline = reader->used > reader->scanned ? memchr(reader->buffer + reader->scanned, '\n',
-                                                            reader->used - reader->scanned)
-                                                   : NULL;
-
-    if (!newline) {
-        reader->scanned = reader->used;
-        return NULL;
-    }
-    *n = (size_t)(newline - line);
-    reader->start += *n + 1;
-    reader->scanned = reader->start;
-    return line;
+    return madpo_follow_next(reader->events, line, n, err);
 }
 
 madpo_status madpo_run_reader_next(madpo_run_reader *reader, json_t **out, madpo_error *err)
 {
-    madpo_status st = MADPO_OK;
+    const char *line = NULL;
+    size_t n = 0;
+    madpo_status st;
 
     *out = NULL;
-    if (reader->fd < 0)
-        st = reader_open_events(reader, err);
-    while (st == MADPO_OK && reader->fd >= 0) {
-        size_t n = 0;
-        const char *line = reader_take_line(reader, &n);
-
-        if (!line) {
-            st = reader_fill(reader, &n, err);
-            if (n == 0)
-                break; /* end of the file for now */
-            continue;
-        }
+    while ((st = madpo_follow_next(reader->events, &line, &n, err)) == MADPO_OK && line) {
         *out = json_loadb(line, n, 0, NULL);
         if (json_is_object(*out))
             break;
@@ -184,6 +111,17 @@ madpo_status madpo_run_reader_next(madpo_run_reader *reader, json_t **out, madpo
         reader->n_bad++;
     }
     return st;
+}
+
+madpo_status madpo_run_reader_seek_tail(madpo_run_reader *reader, int64_t bytes, madpo_error *err)
+{
+    return madpo_follow_seek_tail(reader->events, bytes, err);
+}
+
+void madpo_run_reader_position(const madpo_run_reader *reader, int64_t *done, int64_t *total)
+{
+    *done = madpo_follow_position(reader->events);
+    *total = madpo_follow_size(reader->events);
 }
 
 int64_t madpo_run_reader_bad_lines(const madpo_run_reader *reader)

@@ -30,6 +30,15 @@ madpo_status madpo_run_reader_state(const madpo_run_reader *reader, json_t **out
  * before: the later line counts. */
 madpo_status madpo_run_reader_next(madpo_run_reader *reader, json_t **out,
                                    madpo_error *err) MADPO_MUST_CHECK;
+/* The same as text, for those who read many: the next whole line [n bytes, not terminated, borrowed
+ * until the next call], whatever is in it; NULL when there is none now. */
+madpo_status madpo_run_reader_next_line(madpo_run_reader *reader, const char **line, size_t *n,
+                                        madpo_error *err) MADPO_MUST_CHECK;
+/* Go on with the first event that begins in the last `bytes` of events.jsonl. */
+madpo_status madpo_run_reader_seek_tail(madpo_run_reader *reader, int64_t bytes,
+                                        madpo_error *err) MADPO_MUST_CHECK;
+/* Bytes of events.jsonl read so far, and there now. */
+void madpo_run_reader_position(const madpo_run_reader *reader, int64_t *done, int64_t *total);
 int64_t madpo_run_reader_bad_lines(const madpo_run_reader *reader);
 /* Is a process writing the run now (does it hold the lock)? Its id goes to *pid, 0 if unknown. */
 bool madpo_run_reader_is_live(const madpo_run_reader *reader, long *pid);

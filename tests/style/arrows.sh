@@ -19,7 +19,7 @@ run: base
 dist: base
 report: run config
 train: objective data model run dist config
-tui: run
+tui: run objective
 cli: train tui report run config device ops model objective data text
 '
 awk -v arrows="$arrows" '

@@ -1,0 +1,176 @@
+# On a real terminal (tmux plays it): pictures, keys, every resize, and a terminal given back whole
+# whatever ends the program.
+. "$(dirname "$0")/../support/cli.sh"
+command -v tmux >/dev/null || skip "no tmux to play the terminal"
+bash "$MADPO_TEST_SOURCE_DIR/tests/tui/fixture.sh" fixture
+cp -r fixture other
+servers=0 # each has a socket of its own: one that ends takes a while to go
+socket=madpo-$$-0
+tm() { tmux -L "$socket" -f /dev/null "$@"; }
+cleanup() { tm kill-server 2>/dev/null || true; }
+
+screen() { tm capture-pane -p >pane 2>/dev/null || true; }
+# wait_for PATTERN: the screen shows it before long
+wait_for() {
+    local i
+    for ((i = 0; i < 150; i++)); do
+        screen
+        ! grep -qE -- "$1" pane || return 0
+        sleep 0.1
+    done
+    cat pane
+    fail "the screen never showed: $1"
+}
+type_keys() { tm send-keys "$@"; }
+
+# start TERM LOCALE ENVIRONMENT... -- OPTION...: in an 80x24 window, with a shell behind it
+start() {
+    local term=$1 locale=$2 environment=()
+    shift 2
+    while [ "$1" != -- ]; do environment+=("$1"); shift; done
+    shift
+    cleanup
+    servers=$((servers + 1))
+    socket=madpo-$$-$servers
+    rm -f left
+    tm new-session -d -x 80 -y 24 "stty -a >modes; cd '$work'
+        env LC_ALL=$locale TERM=$term ${environment[*]} sh -c 'echo \$\$ >pid; exec \"\$0\" watch fixture $*' \
+            '$MADPO' 2>watch-err
+        echo code \$? >left; stty -a >modes-after; echo BACK; exec sleep 60"
+    wait_for 'loss policy'
+}
+# gone CODE: the program ended, and everything is as it was
+gone() {
+    wait_for '^BACK'
+    grep -q "^code $1\$" left || fail "exit code $(cat left), not $1"
+    same_file modes modes-after
+    [ "$(tm display-message -p '#{alternate_on} #{cursor_flag}')" = "0 1" ] ||
+        fail "the screen or the cursor was not given back"
+}
+watcher() { cat pid; }
+
+for term in tmux-256color xterm screen vt100 linux; do
+    for locale in C.UTF-8 C; do
+        start $term $locale --
+        type_keys q
+        gone 0
+    done
+done
+say "five terminals, two locales"
+
+start tmux-256color C.UTF-8 NO_COLOR=1 --
+tm capture-pane -pe >pane
+! grep -qE $'\033\\[[0-9;]*(3[0-8]|4[0-8])[;0-9]*m' pane || fail "NO_COLOR, and there are colours"
+type_keys q
+gone 0
+start tmux-256color C.UTF-8 COLORFGBG='"0;15"' --
+tm capture-pane -pe >pane
+grep -qE $'\033\\[[0-9;]*38;5;130' pane || fail "no colour for light backgrounds"
+type_keys q
+gone 0
+start tmux-256color C.UTF-8 -- --color=256
+tm capture-pane -pe >pane
+grep -qE $'\033\\[[0-9;]*38;5;178' pane || fail "no colour of 256"
+say "colours"
+
+# keys: help opens and closes, a filter takes letters that are commands elsewhere, a pair opens
+type_keys '?'
+wait_for 'type to narrow'
+type_keys Escape
+wait_for 'ema\(0.9\)'
+type_keys f 'src:hard' Enter
+wait_for 'filter: src:hard  20/60'
+type_keys Enter
+wait_for '9 pair [0-9]+'
+type_keys Escape '\'
+wait_for 'sort: h  60/60'
+type_keys r
+wait_for 'other'
+type_keys Space Escape
+wait_for 'a=other'
+say "keys"
+
+# resizes in every mode, and back: the picture is whole again
+for mode in '' '?' 'f' 'r' '0z'; do
+    [ -z "$mode" ] || type_keys -l "$mode"
+    for size in '200 60' '1 1' '39 9' '10 2' '120 40' '80 24'; do
+        tm resize-window -x "${size% *}" -y "${size#* }"
+    done
+    wait_for 'fixture NOT RUNNING'
+    type_keys Escape
+    sleep 0.2
+    type_keys Escape
+done
+type_keys q
+gone 0
+say "resizes"
+
+# an environment that fixes the size does not
+start tmux-256color C.UTF-8 LINES=5 COLUMNS=20 --
+type_keys q
+gone 0
+
+# signals: asked to end, it ends; crashed, it crashes, but never with the terminal
+for signal in TERM INT HUP QUIT; do
+    start tmux-256color C.UTF-8 --
+    kill -s $signal "$(watcher)"
+    gone 0
+done
+for signal in SEGV ABRT FPE BUS; do
+    start tmux-256color C.UTF-8 --
+    kill -s $signal "$(watcher)"
+    gone $((128 + $(kill -l $signal)))
+done
+say "signals"
+
+# stopped and continued
+start tmux-256color C.UTF-8 --
+pid=$(watcher)
+kill -s TSTP "$pid"
+kill -s CONT "$pid"
+type_keys s
+wait_for 'smoothing 0.97'
+# the terminal goes: so does the watcher, and soon
+tm kill-server
+for ((i = 0; i < 50; i++)); do
+    kill -0 "$pid" 2>/dev/null || break
+    sleep 0.1
+done
+! kill -0 "$pid" 2>/dev/null || fail "still there without a terminal"
+say "a lost terminal"
+
+# a run that grows is shown as it grows; half a line waits for its other half
+start tmux-256color C.UTF-8 --
+step() {
+    printf '"stage":"policy","step":%d,"total_steps":120,"loss":0.5,"num_tokens":9}\n' "$1"
+}
+printf 'ep",' >>fixture/events.jsonl
+sleep 0.6
+! { screen; grep -q 'step 99/120' pane; } || fail "half a line was taken for whole"
+step 99 >>fixture/events.jsonl
+wait_for 'step 99/120'
+printf 'nonsense\n{"v":1,"t":1767225900,"ev":"step",' >>fixture/events.jsonl
+step 100 >>fixture/events.jsonl
+wait_for 'step 100/120'
+say "a growing run"
+type_keys q
+gone 0
+
+# what a picture costs: a key that moves one thing sends little
+start tmux-256color C.UTF-8 --
+tm pipe-pane "cat >>'$work/sent'"
+sleep 0.3
+: >sent
+for i in 1 2 3 4 5 6 7 8 9 10; do
+    type_keys Right
+    sleep 0.25
+done
+sleep 0.3
+bytes=$(($(wc -c <sent) / 10))
+[ "$bytes" -gt 0 ] && [ "$bytes" -lt 1000 ] || fail "$bytes bytes for a small change"
+say "$bytes bytes for a moved crosshair"
+: >sent
+sleep 2
+[ "$(wc -c <sent)" -eq 0 ] || fail "bytes are sent though nothing changes"
+type_keys q
+gone 0

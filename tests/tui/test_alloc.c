@@ -1,0 +1,96 @@
+/* Memory runs out at every allocation in turn: an error or a poorer picture, never a crash. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/support/fail_alloc.h"
+#include "tests/support/tmp.h"
+#include "tui/view.h"
+
+static const char events[] =
+    "{\"v\":1,\"t\":1,\"ev\":\"stage\",\"stage\":\"policy\",\"status\":\"start\"}\n"
+    "{\"v\":1,\"t\":2,\"ev\":\"step\",\"stage\":\"policy\",\"step\":1,\"total_steps\":9,\"loss\":0."
+    "7}\n"
+    "{\"v\":1,\"t\":3,\"ev\":\"step\",\"stage\":\"policy\",\"step\":2,\"total_steps\":9,\"loss\":0."
+    "6}\n"
+    "{\"v\":1,\"t\":3,\"ev\":\"samples\",\"stage\":\"policy\",\"step\":2,\"pairs\":"
+    "[{\"id\":1,\"h\":0.5,\"w\":1.1,\"m\":0.2},{\"id\":2,\"h\":-0.5,\"w\":0.7,\"m\":-0.2}]}\n";
+static const char margins[] = "{\"id\":1,\"h\":0.5,\"w\":1.1}\n{\"id\":2,\"h\":-0.5,\"w\":0.7}\n";
+static const char pairs[] =
+    "{\"id\":1,\"prompt\":\"p\",\"chosen\":\"c\",\"rejected\":\"r\",\"source\":\"s\"}\n";
+static const char manifest[] =
+    "{\"v\":1,\"objective\":\"madpo beta 0.1 c_max 2 c_min 0.5 lambda 1 tau 4\"}";
+
+/* Open, draw and type; whatever fails says that memory did. */
+static void watch(const char *dir)
+{
+    static const int keys[] = {'3', MADPO_KEY_ENTER, 'z', '/', 'c', MADPO_KEY_ENTER, ')', '9', '5'};
+    madpo_error err = MADPO_ERROR_INIT;
+    madpo_feed *feed;
+    madpo_view view;
+    madpo_grid grid = {0};
+    madpo_status st = madpo_feed_open(&feed, dir, 10.0, &err);
+
+    if (st != MADPO_OK) {
+        fail_alloc_disarm();
+        assert_null(feed);
+        assert_int_equal(st, MADPO_ERR_NOMEM);
+        return;
+    }
+    madpo_view_init(&view, feed);
+    st = madpo_view_render(&grid, &view, 120, 40, &err);
+    for (size_t i = 0; st == MADPO_OK && i < sizeof keys / sizeof *keys; i++) {
+        madpo_view_key(&view, keys[i]);
+        st = madpo_view_render(&grid, &view, 120, 40, &err);
+    }
+    fail_alloc_disarm();
+    assert_true(st == MADPO_OK || st == MADPO_ERR_NOMEM);
+    madpo_grid_dispose(&grid);
+    madpo_view_dispose(&view);
+    madpo_feed_close(feed);
+}
+
+static void test_every_allocation(void **state)
+{
+    char *dir = tmp_new();
+    bool reached = true;
+    size_t n;
+
+    (void)state;
+    free(tmp_file(dir, "run.json", manifest));
+    free(tmp_file(dir, "events.jsonl", events));
+    free(tmp_file(dir, "margins.jsonl", margins));
+    free(tmp_file(dir, "pairs.jsonl", pairs));
+    for (n = 1; reached && n < 5000; n++) {
+        madpo_error err = MADPO_ERROR_INIT;
+        madpo_feed *feed;
+
+        fail_alloc_arm(n);
+        if (madpo_feed_open(&feed, dir, 10.0, &err) == MADPO_OK) {
+            reached = fail_alloc_disarm();
+            madpo_feed_close(feed);
+        } else {
+            assert_true(fail_alloc_disarm());
+            assert_int_equal(err.code, MADPO_ERR_NOMEM);
+            assert_null(feed);
+        }
+    }
+    assert_true(n > 20 && n < 5000);
+    for (n = 1; n < 400; n++) {
+        fail_alloc_arm(n);
+        watch(dir);
+    }
+    tmp_free(dir);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_every_allocation)};
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,33 @@
+#ifndef MADPO_TUI_PANELS_H
+#define MADPO_TUI_PANELS_H
+/* The panels. Each draws its frame and what is in it; none changes anything but the view's caches
+ * and the size of what its cursor moves in. */
+#include "tui/view.h"
+
+void madpo_panel_loss(madpo_grid *grid, madpo_rect rect, madpo_view *view);
+void madpo_panel_rewards(madpo_grid *grid, madpo_rect rect, madpo_view *view);
+void madpo_panel_quality(madpo_grid *grid, madpo_rect rect, madpo_view *view);
+void madpo_panel_margins(madpo_grid *grid, madpo_rect rect, madpo_view *view);
+void madpo_panel_weights(madpo_grid *grid, madpo_rect rect, madpo_view *view);
+void madpo_panel_groups(madpo_grid *grid, madpo_rect rect, madpo_view *view);
+void madpo_panel_samples(madpo_grid *grid, madpo_rect rect, madpo_view *view);
+void madpo_panel_pair(madpo_grid *grid, madpo_rect rect, madpo_view *view);
+void madpo_panel_system(madpo_grid *grid, madpo_rect rect, madpo_view *view);
+void madpo_panel_log(madpo_grid *grid, madpo_rect rect, madpo_view *view);
+
+/* Frame of a panel with its number and a title. */
+void madpo_panel_frame(madpo_grid *grid, madpo_rect rect, const madpo_view *view, madpo_panel panel,
+                       const char *title);
+/* A metric of the stage shown at the moment shown; NaN if there is none. */
+double madpo_view_value(const madpo_view *view, const char *metric);
+/* Seconds a step takes at the moment shown, the first step left out; NaN if unknown. */
+double madpo_view_step_seconds(const madpo_view *view);
+
+/* The frame of the screen: head, foot, help, list of runs. */
+void madpo_draw_header(madpo_grid *grid, const madpo_view *view);
+void madpo_draw_status(madpo_grid *grid, const madpo_view *view);
+void madpo_draw_notes(madpo_grid *grid, const madpo_view *view);
+void madpo_draw_keys(madpo_grid *grid, const madpo_view *view);
+void madpo_draw_help(madpo_grid *grid, madpo_view *view);
+void madpo_draw_runs(madpo_grid *grid, const madpo_view *view);
+#endif

@@ -1,0 +1,331 @@
+/* The picture as a whole: head, panels, foot, what lies over them. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tui/panels.h"
+
+static const madpo_pen plain = {MADPO_TONE_PLAIN, 0}, bold = {MADPO_TONE_PLAIN, MADPO_BOLD};
+static const double silence = 60.0; /* seconds: then a live run is called silent */
+static const madpo_pen dim = {MADPO_TONE_DIM, 0}, alert = {MADPO_TONE_ALERT, MADPO_BOLD};
+
+static void (*const render_panels[MADPO_PANELS])(madpo_grid *, madpo_rect, madpo_view *) = {
+    [MADPO_PANEL_LOSS] = madpo_panel_loss,       [MADPO_PANEL_MARGINS] = madpo_panel_margins,
+    [MADPO_PANEL_SAMPLES] = madpo_panel_samples, [MADPO_PANEL_REWARDS] = madpo_panel_rewards,
+    [MADPO_PANEL_WEIGHTS] = madpo_panel_weights, [MADPO_PANEL_SYSTEM] = madpo_panel_system,
+    [MADPO_PANEL_QUALITY] = madpo_panel_quality, [MADPO_PANEL_GROUPS] = madpo_panel_groups,
+    [MADPO_PANEL_PAIR] = madpo_panel_pair,       [MADPO_PANEL_LOG] = madpo_panel_log};
+
+void madpo_panel_frame(madpo_grid *grid, madpo_rect rect, const madpo_view *view, madpo_panel panel,
+                       const char *title)
+{
+    char text[300];
+
+    snprintf(text, sizeof text, "%d %s", panel == MADPO_PANEL_LOG ? 0 : (int)panel, title);
+    madpo_grid_frame(grid, rect, text, view->wish.focus == panel);
+}
+
+/* ---- head ---- */
+
+static const char *run_state(const madpo_view *view)
+{
+    const madpo_history *history = madpo_view_history(view);
+
+    if (view->replay)
+        return view->playing ? "REPLAY >" : "REPLAY";
+    if (view->source->live)
+        return history->paused ? "PAUSED" : "LIVE";
+    if (history->ended && strcmp(history->status, "done") == 0)
+        return "DONE";
+    return history->ended ? history->status : "NOT RUNNING";
+}
+
+/* name STATE stage step 12/34 [####....] 31% */
+static void draw_progress(madpo_grid *grid, madpo_rect r, const madpo_view *view)
+{
+    const madpo_history *history = madpo_view_history(view);
+    madpo_moment at = madpo_view_moment(view);
+    const madpo_phase *phase = at.phase >= 0 ? history->phases[at.phase] : NULL;
+    double loaded = madpo_feed_loaded(view->source), seconds = madpo_view_step_seconds(view);
+    const char *state = run_state(view);
+    char text[16];
+    int x = r.x + 1;
+
+    x += madpo_grid_print(grid, x, r.y, r.w * 2 / 5, bold, "%s ", view->source->name);
+    x += madpo_grid_print(
+        grid, x, r.y, r.x + r.w - x,
+        view->source->live && !view->replay ? (madpo_pen){MADPO_TONE_KEY, MADPO_BOLD} : alert,
+        "%s ", state);
+    if (view->source->live && !view->replay && view->now - history->t_last > silence)
+        x += madpo_grid_print(grid, x, r.y, r.x + r.w - x, alert, "silent for %s ",
+                              madpo_short_time(text, view->now - history->t_last));
+    if (phase && !(phase->total_steps > 0)) { /* without steps: those of the last that had some */
+        x += madpo_grid_print(grid, x, r.y, r.x + r.w - x, plain, "%s ", phase->name);
+        at.step = madpo_view_plot_step(view);
+        at.phase = madpo_view_plot_phase(view);
+        phase = at.phase >= 0 ? history->phases[at.phase] : NULL;
+    }
+    if (phase && phase->total_steps > 0) {
+        double share = fmin(1, at.step / phase->total_steps);
+        int bar = r.w > 100 ? 24 : r.w > 60 ? 16 : 0;
+
+        x += madpo_grid_print(grid, x, r.y, r.x + r.w - x, plain, "%s step %.0f/%.0f ", phase->name,
+                              at.step, phase->total_steps);
+        if (bar > 0) {
+            madpo_grid_put(grid, x, r.y, '[', dim);
+            for (int i = 0; i < bar; i++)
+                madpo_grid_put(grid, x + 1 + i, r.y, i < (int)(share * bar + 0.5) ? '#' : '.',
+                               i < (int)(share * bar + 0.5) ? plain : dim);
+            madpo_grid_put(grid, x + 1 + bar, r.y, ']', dim);
+            x += bar + 3;
+        }
+        x += madpo_grid_print(grid, x, r.y, r.x + r.w - x, plain, "%.0f%% ", share * 100);
+        if (view->source->live && phase->total_steps > at.step && isfinite(seconds))
+            x += madpo_grid_print(grid, x, r.y, r.x + r.w - x, plain, "ETA %s ",
+                                  madpo_short_time(text, (phase->total_steps - at.step) * seconds));
+    } else if (history->n_phases == 0) {
+        x += madpo_grid_text(grid, x, r.y, r.x + r.w - x, dim, "no events yet ");
+    }
+    if (loaded < 0.999)
+        madpo_grid_print(grid, x, r.y, r.x + r.w - x, dim, "loading %.0f%%", loaded * 100);
+}
+
+static const struct {
+    const char *metric, *label;
+} render_facts[] = {{"loss", "loss"},
+                    {"eval_loss", "eval"},
+                    {"madpo/margin/mean", "h"},
+                    {"rewards/accuracies", "acc"},
+                    {"accuracy", "acc"},
+                    {"mean_token_accuracy", "acc"},
+                    {"rewards/margins", "margin"},
+                    {"madpo/weight/ess", "ESS"},
+                    {"grad_norm", "|g|"},
+                    {"learning_rate", "lr"},
+                    {"kl", "KL"},
+                    {"tokens_per_second", "tok/s"},
+                    {"epoch", "ep"}};
+
+/* The numbers that matter, as many as fit. */
+static int draw_facts(madpo_grid *grid, madpo_rect r, const madpo_view *view)
+{
+    int x = r.x + 1, y = r.y;
+    char text[16];
+
+    for (size_t i = 0; i < sizeof render_facts / sizeof *render_facts; i++) {
+        double value = madpo_view_value(view, render_facts[i].metric);
+        int width;
+
+        if (isnan(value))
+            continue;
+        madpo_short_number(text, value);
+        width = (int)(strlen(text) + strlen(render_facts[i].label)) + 3;
+        if (x + width > r.x + r.w + 2) {
+            if (++y >= r.y + r.h)
+                break;
+            x = r.x + 1;
+        }
+        x += madpo_grid_print(grid, x, y, r.x + r.w - x, dim, "%s ", render_facts[i].label);
+        x += madpo_grid_print(grid, x, y, r.x + r.w - x, bold, "%s", text) + 2;
+    }
+    return y;
+}
+
+void madpo_draw_header(madpo_grid *grid, const madpo_view *view)
+{
+    madpo_rect r = view->layout.header;
+
+    draw_progress(grid, (madpo_rect){r.x, r.y, r.w, 1}, view);
+    if (r.h > 1)
+        draw_facts(grid, (madpo_rect){r.x, r.y + 1, r.w, 1}, view);
+}
+
+/* Screens too small for panels still say what matters. */
+void madpo_draw_status(madpo_grid *grid, const madpo_view *view)
+{
+    const madpo_history *history = madpo_view_history(view);
+    madpo_moment at = madpo_view_moment(view);
+    const madpo_phase *phase = at.phase >= 0 ? history->phases[at.phase] : NULL;
+    madpo_rect r = view->layout.header;
+    int rest = 1;
+    char text[16];
+
+    if (r.h < 1)
+        return;
+    if (phase && !(phase->total_steps > 0) && madpo_view_plot_phase(view) >= 0) {
+        phase = history->phases[madpo_view_plot_phase(view)];
+        at.step = madpo_view_plot_step(view);
+    }
+    if (phase && phase->total_steps > 0)
+        madpo_grid_print(grid, 0, 0, r.w, bold, "%.0f/%.0f %s", at.step, phase->total_steps,
+                         madpo_short_number(text, madpo_view_value(view, "loss")));
+    else
+        madpo_grid_print(grid, 0, 0, r.w, bold, "%s", phase ? phase->name : run_state(view));
+    if (r.h > 2)
+        madpo_grid_print(grid, 0, rest++, r.w, plain, "%s %s", run_state(view), view->source->name);
+    if (r.h > rest)
+        draw_facts(grid, (madpo_rect){-1, rest, r.w + 1, r.h - rest}, view);
+}
+
+/* ---- foot ---- */
+
+void madpo_draw_notes(madpo_grid *grid, const madpo_view *view)
+{
+    const madpo_history *history = madpo_view_history(view);
+    madpo_rect r = view->layout.notes;
+    double t = madpo_view_moment(view).t;
+    char warnings[64] = "";
+    int right;
+
+    if (history->n_warnings > 0)
+        snprintf(warnings, sizeof warnings, "%lld warning%s, press w",
+                 (long long)history->n_warnings, history->n_warnings == 1 ? "" : "s");
+    right = r.x + r.w - (int)strlen(warnings) - 1;
+    madpo_grid_text(grid, right, r.y, r.w, alert, warnings);
+    if (view->message[0]) {
+        madpo_grid_text(grid, r.x + 1, r.y, right - r.x - 1, (madpo_pen){MADPO_TONE_KEY, 0},
+                        view->message);
+        return;
+    }
+    for (int64_t i = history->n_notes - 1; i >= 0; i--) {
+        const madpo_note *note = madpo_history_note(history, i);
+
+        if (!note)
+            break;
+        if (view->replay && note->t > t)
+            continue;
+        madpo_grid_text(grid, r.x + 1, r.y, right - r.x - 1, dim, note->text);
+        break;
+    }
+}
+
+void madpo_draw_keys(madpo_grid *grid, const madpo_view *view)
+{
+    static const char *const asks[] = {"", "search: ", "filter (h<0 w>.8 src:x text:word): ", ""};
+    madpo_rect r = view->layout.keys;
+    int x = r.x + 1;
+
+    if (r.h < 1)
+        return;
+    if (view->prompt != MADPO_PROMPT_NONE) {
+        x += madpo_grid_text(grid, x, r.y, r.w - 2, (madpo_pen){MADPO_TONE_KEY, 0},
+                             asks[view->prompt]);
+        x += madpo_grid_text(grid, x, r.y, r.x + r.w - x - 1, bold, view->typed);
+        madpo_grid_put(grid, x, r.y, '_', (madpo_pen){MADPO_TONE_KEY, MADPO_BOLD});
+        return;
+    }
+    if (view->message[0] && view->layout.notes.h == 0) {
+        madpo_grid_text(grid, x, r.y, r.w - 2, (madpo_pen){MADPO_TONE_KEY, 0}, view->message);
+        return;
+    }
+    for (int i = 0; i < madpo_n_keys; i++) {
+        const char *bar = madpo_keys[i].bar;
+
+        if (bar && x + (int)strlen(bar) < r.x + r.w)
+            x += madpo_grid_text(grid, x, r.y, r.x + r.w - x, dim, bar) + 1;
+    }
+}
+
+/* ---- over everything ---- */
+
+static madpo_rect overlay(madpo_grid *grid, int w, int h, const char *title)
+{
+    madpo_rect r = {.w = w < grid->w ? w : grid->w, .h = h < grid->h ? h : grid->h};
+
+    r.x = (grid->w - r.w) / 2;
+    r.y = (grid->h - r.h) / 2;
+    madpo_grid_fill(grid, r, ' ', plain);
+    madpo_grid_frame(grid, r, title, true);
+    return madpo_rect_inside(r);
+}
+
+static bool help_has(const madpo_key_row *row, const char *word)
+{
+    if (!word[0])
+        return true;
+    return (row->shown && strstr(row->shown, word)) || (row->help && strstr(row->help, word));
+}
+
+void madpo_draw_help(madpo_grid *grid, madpo_view *view)
+{
+    char title[200];
+    madpo_rect r;
+    int row = -view->help_scroll, n = 0;
+
+    snprintf(title, sizeof title, " keys  %s%s  (type to narrow, Esc closes) ",
+             view->help_filter[0] ? "with: " : "", view->help_filter);
+    r = overlay(grid, 100, grid->h - 2, title);
+    for (int i = 0; i < madpo_n_keys; i++) {
+        const madpo_key_row *key = &madpo_keys[i];
+        bool heading = key->shown && !key->shown[0];
+
+        if (!key->shown || (heading && view->help_filter[0]) || !help_has(key, view->help_filter))
+            continue;
+        n++;
+        if (row >= 0 && row < r.h) {
+            madpo_grid_text(grid, r.x + 1, r.y + row, 14,
+                            heading ? bold : (madpo_pen){MADPO_TONE_KEY, 0},
+                            heading ? key->help : key->shown);
+            if (!heading)
+                madpo_grid_text(grid, r.x + 15, r.y + row, r.w - 16, plain, key->help);
+        }
+        row++;
+    }
+    if (view->help_scroll >= n)
+        view->help_scroll = n > 0 ? n - 1 : 0;
+}
+
+void madpo_draw_runs(madpo_grid *grid, const madpo_view *view)
+{
+    madpo_rect r = overlay(grid, 80, view->n_runs + 3 > 6 ? view->n_runs + 3 : 6,
+                           " runs beside this one  (Space compares, Esc closes) ");
+    int top = view->run_cursor >= r.h ? view->run_cursor - r.h + 1 : 0;
+
+    if (view->n_runs == 0)
+        madpo_grid_text(grid, r.x + 1, r.y, r.w - 1, dim, "there is no other run in this folder");
+    for (int i = 0; i < r.h && top + i < view->n_runs; i++) {
+        char mark = ' ';
+
+        for (int k = 0; k < MADPO_VIEW_OTHERS; k++)
+            if (view->others[k] && strcmp(view->others[k]->dir, view->runs[top + i]) == 0)
+                mark = (char)('a' + k);
+        madpo_grid_print(
+            grid, r.x, r.y + i, r.w,
+            (madpo_pen){MADPO_TONE_PLAIN, top + i == view->run_cursor ? MADPO_REVERSE : 0}, "%c %s",
+            mark, view->runs[top + i]);
+    }
+}
+
+/* ---- all of it ---- */
+
+madpo_status madpo_view_render(madpo_grid *grid, madpo_view *view, int w, int h, madpo_error *err)
+{
+    madpo_status st = madpo_grid_reset(grid, w, h, view->glyphs, err);
+
+    view->behind = false;
+    if (st == MADPO_OK)
+        st = madpo_stats_update(&view->stats, madpo_view_samples(view),
+                                view->has_preview ? &view->preview : NULL, err);
+    view->behind = view->stats.behind;
+    if (st == MADPO_OK)
+        st = madpo_view_list(view, err);
+    if (st != MADPO_OK)
+        return st;
+    view->layout = madpo_layout_make(w, h, &view->wish);
+    if (view->layout.status_only) {
+        madpo_draw_status(grid, view);
+        return MADPO_OK;
+    }
+    madpo_draw_header(grid, view);
+    for (int i = 1; i < MADPO_PANELS; i++)
+        if (view->layout.panel[i].w > 0)
+            render_panels[i](grid, view->layout.panel[i], view);
+    if (view->layout.notes.h > 0)
+        madpo_draw_notes(grid, view);
+    madpo_draw_keys(grid, view);
+    if (view->help)
+        madpo_draw_help(grid, view);
+    else if (view->show_runs)
+        madpo_draw_runs(grid, view);
+    return MADPO_OK;
+}

@@ -1,0 +1,203 @@
+/* See session.h. */
+#include "tui/session.h"
+
+#include <langinfo.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+
+madpo_status madpo_size_parse(int *w, int *h, const char *text, madpo_error *err)
+{
+    char *end, *last;
+    long width = strtol(text, &end, 10), height = *end == 'x' ? strtol(end + 1, &last, 10) : 0;
+
+    if (*end != 'x' || *last || width < 1 || width > 1000 || height < 1 || height > 1000)
+        return madpo_error_set(err, MADPO_ERR_USAGE,
+                               "\"%s\" is no size; WIDTHxHEIGHT, as in 80x24, up to 1000x1000",
+                               text);
+    *w = (int)width;
+    *h = (int)height;
+    return MADPO_OK;
+}
+
+/* Options that are one of a few words; auto, or NULL, is index -1. */
+static madpo_status session_word(int *out, const char *option, const char *given,
+                                 const char *const words[3], madpo_error *err)
+{
+    *out = -1;
+    if (!given || strcmp(given, "auto") == 0)
+        return MADPO_OK;
+    for (int i = 0; i < 3 && words[i]; i++)
+        if (strcmp(given, words[i]) == 0) {
+            *out = i;
+            return MADPO_OK;
+        }
+    return madpo_error_set(err, MADPO_ERR_USAGE, "--%s=%s: %s, %s%s%s and auto are known", option,
+                           given, words[0], words[1], words[2] ? ", " : "",
+                           words[2] ? words[2] : "");
+}
+
+static madpo_status session_words(madpo_session *session, const madpo_tui_options *options,
+                                  madpo_error *err)
+{
+    static const char *const glyphs[3] = {"braille", "block", "ascii"};
+    static const char *const colors[3] = {"never", "16", "256"};
+    static const char *const backgrounds[3] = {"dark", "light", NULL};
+    bool utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
+    int kind, ignored;
+    madpo_status st = session_word(&kind, "glyphs", options->glyphs, glyphs, err);
+
+    session->view.glyphs = kind >= 0 ? (madpo_glyphs)kind
+                           : utf8    ? MADPO_GLYPHS_BRAILLE
+                                     : MADPO_GLYPHS_ASCII;
+    if (st == MADPO_OK)
+        st = session_word(&ignored, "color", options->color, colors, err);
+    if (st == MADPO_OK)
+        st = session_word(&ignored, "background", options->background, backgrounds, err);
+    return st;
+}
+
+/* "STEP" is one of the policy's, or of the last stage that has steps; "STAGE:STEP" says which. */
+static madpo_status session_at(madpo_session *session, const char *at, madpo_error *err)
+{
+    const madpo_history *history = madpo_view_history(&session->view);
+    const char *colon = strrchr(at, ':'), *number = colon ? colon + 1 : at;
+    char *end, name[64] = "policy";
+    double step = strtod(number, &end);
+    int phase;
+
+    if (colon && (size_t)(colon - at) < sizeof name) {
+        memcpy(name, at, (size_t)(colon - at));
+        name[colon - at] = '\0';
+    }
+    phase = madpo_history_phase(history, name);
+    if (phase < 0 && !colon)
+        phase = madpo_view_plot_phase(&session->view);
+    if (end == number || *end || !(step >= 0))
+        return madpo_error_set(err, MADPO_ERR_USAGE, "--at %s: STEP or STAGE:STEP is wanted", at);
+    if (phase < 0)
+        return madpo_error_set(err, MADPO_ERR_DATA, "--at %s: run %s has no stage %s yet", at,
+                               session->source->name, name);
+    madpo_view_go(&session->view, phase, step);
+    return MADPO_OK;
+}
+
+madpo_status madpo_session_load(madpo_session *session, double seconds, bool *changed, bool *more,
+                                madpo_error *err)
+{
+    int64_t n;
+    bool only_tail = session->source->only_tail;
+    madpo_status st = madpo_feed_load(session->source, seconds, &n, more, err);
+
+    *changed = n > 0;
+    if (only_tail && !session->source->only_tail) { /* stages are numbered anew */
+        session->view.plot_phase = -1;
+        session->view.list_stale = true;
+        session->view.replay = session->view.playing = false;
+    }
+    for (int i = 0; st == MADPO_OK && i < MADPO_VIEW_OTHERS; i++) {
+        bool more_there = false;
+
+        if (!session->view.others[i])
+            continue;
+        st = madpo_feed_load(session->view.others[i], seconds / 4, &n, &more_there, err);
+        *changed = *changed || n > 0;
+        *more = *more || more_there;
+    }
+    return st;
+}
+
+madpo_status madpo_session_open(madpo_session *session, const madpo_tui_options *options, bool wait,
+                                madpo_error *err)
+{
+    madpo_status st;
+    bool changed, more = wait || options->at; /* that moment may be far from the end */
+
+    memset(session, 0, sizeof *session);
+    st = madpo_feed_open(&session->source, options->run, 0.2, err);
+    if (st != MADPO_OK)
+        return st;
+    madpo_view_init(&session->view, session->source);
+    session->view.control = options->control;
+    st = session_words(session, options, err);
+    for (int i = 0; st == MADPO_OK && i < MADPO_TUI_COMPARED && options->compare[i]; i++)
+        st = madpo_view_compare(&session->view, options->compare[i], err);
+    while (st == MADPO_OK && more)
+        st = madpo_session_load(session, 1.0, &changed, &more, err);
+    if (st == MADPO_OK && options->at)
+        st = session_at(session, options->at, err);
+    return st;
+}
+
+void madpo_session_dispose(madpo_session *session)
+{
+    if (session->source)
+        madpo_view_dispose(&session->view);
+    madpo_feed_close(session->source);
+    madpo_grid_dispose(&session->grid);
+    memset(session, 0, sizeof *session);
+}
+
+/* ---- typing ---- */
+
+static const struct {
+    const char *name;
+    int key;
+} session_keys[] = {{"Tab", MADPO_KEY_TAB},
+                    {"S-Tab", MADPO_KEY_BACK_TAB},
+                    {"Enter", MADPO_KEY_ENTER},
+                    {"Esc", MADPO_KEY_ESCAPE},
+                    {"Space", ' '},
+                    {"Up", MADPO_KEY_UP},
+                    {"Down", MADPO_KEY_DOWN},
+                    {"Left", MADPO_KEY_LEFT},
+                    {"Right", MADPO_KEY_RIGHT},
+                    {"PgUp", MADPO_KEY_PAGE_UP},
+                    {"PgDn", MADPO_KEY_PAGE_DOWN},
+                    {"Home", MADPO_KEY_HOME},
+                    {"End", MADPO_KEY_END},
+                    {"F1", MADPO_KEY_F1},
+                    {"C-l", MADPO_KEY_CTRL_L},
+                    {"C-c", MADPO_KEY_CTRL_C},
+                    {"BS", MADPO_KEY_BACKSPACE},
+                    {"lt", '<'}};
+
+/* The key at *text, moving behind it; 0 for what is none. */
+static int session_key(const char **text)
+{
+    const char *at = *text, *close = *at == '<' ? strchr(at, '>') : NULL;
+    uint32_t glyph;
+    int width;
+
+    for (size_t i = 0; close && i < sizeof session_keys / sizeof *session_keys; i++)
+        if (strlen(session_keys[i].name) == (size_t)(close - at) - 1 &&
+            memcmp(session_keys[i].name, at + 1, (size_t)(close - at) - 1) == 0) {
+            *text = close + 1;
+            return session_keys[i].key;
+        }
+    if (*at == '\n') {
+        *text = at + 1;
+        return 0;
+    }
+    *text += madpo_text_next(at, &glyph, &width);
+    return (int)glyph;
+}
+
+madpo_status madpo_session_type(madpo_session *session, const char *keys, int w, int h, bool *quit,
+                                madpo_error *err)
+{
+    madpo_status st = madpo_view_render(&session->grid, &session->view, w, h, err);
+
+    *quit = false;
+    while (st == MADPO_OK && *keys && !*quit) {
+        int key = session_key(&keys);
+
+        if (key == 0)
+            continue;
+        *quit = madpo_view_key(&session->view, key) == MADPO_ACTION_QUIT;
+        st = madpo_view_render(&session->grid, &session->view, w, h, err);
+    }
+    return st;
+}

@@ -1,0 +1,28 @@
+#ifndef MADPO_TUI_SESSION_H
+#define MADPO_TUI_SESSION_H
+/* A view with the run it shows, made from the options; inside tui only. */
+#include "tui/tui.h"
+#include "tui/view.h"
+
+typedef struct madpo_session {
+    madpo_feed *source;
+    madpo_view view;
+    madpo_grid grid;
+} madpo_session;
+
+/* Open the run and those to compare with. `wait`: read everything there is first. */
+madpo_status madpo_session_open(madpo_session *session, const madpo_tui_options *options, bool wait,
+                                madpo_error *err) MADPO_MUST_CHECK;
+void madpo_session_dispose(madpo_session *session);
+/* Read what has been added, for at most `seconds`; *changed: something was. */
+madpo_status madpo_session_load(madpo_session *session, double seconds, bool *changed, bool *more,
+                                madpo_error *err) MADPO_MUST_CHECK;
+/* "run-1: policy step 120/149 loss 0.69 ...": the same words every time, for ears and scripts. */
+void madpo_session_line(char *text, size_t size, const madpo_session *session);
+/* "80x24". MADPO_ERR_USAGE for anything else. */
+madpo_status madpo_size_parse(int *w, int *h, const char *text, madpo_error *err) MADPO_MUST_CHECK;
+/* Type the keys of a text: characters, and <Tab>, <Enter>, <Esc>, <Space>, <Up>, <lt>, ...; line
+ * ends are passed over. The picture is drawn after every key, as it would be on a terminal. */
+madpo_status madpo_session_type(madpo_session *session, const char *keys, int w, int h, bool *quit,
+                                madpo_error *err) MADPO_MUST_CHECK;
+#endif

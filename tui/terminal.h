@@ -1,0 +1,43 @@
+#ifndef MADPO_TUI_TERMINAL_H
+#define MADPO_TUI_TERMINAL_H
+/* The only part that knows ncurses: a grid goes out, keys come in, and the terminal is given back
+ * as it was, whatever happens.
+ */
+#include "tui/grid.h"
+
+typedef struct madpo_terminal_options {
+    const char *color;      /* "never", "16", "256", "auto" or NULL; checked */
+    const char *background; /* "dark", "light", "auto" or NULL */
+    bool mouse;
+} madpo_terminal_options;
+
+/* Something the user or the system did. */
+typedef enum madpo_event_kind {
+    MADPO_EVENT_NONE, /* time is over */
+    MADPO_EVENT_KEY,
+    MADPO_EVENT_MOUSE,
+    MADPO_EVENT_RESIZE,
+    MADPO_EVENT_END /* a signal asks to end, or the terminal is gone */
+} madpo_event_kind;
+typedef struct madpo_terminal_event {
+    madpo_event_kind kind;
+    int key;         /* see tui/view.h */
+    int x, y, wheel; /* of the mouse */
+} madpo_terminal_event;
+
+/* Take the terminal. Standard error goes to a file of its own until it is given back. */
+madpo_status madpo_terminal_open(const madpo_terminal_options *options,
+                                 madpo_error *err) MADPO_MUST_CHECK;
+/* Give it back and show what was written to standard error meanwhile. */
+void madpo_terminal_close(void);
+void madpo_terminal_size(int *w, int *h);
+/* Show a grid: only cells that differ from what is shown are sent. */
+void madpo_terminal_show(const madpo_grid *grid);
+/* Show everything anew at the next _show. */
+void madpo_terminal_repaint(void);
+void madpo_terminal_mouse(bool on);
+/* Wait for at most so many milliseconds. */
+madpo_terminal_event madpo_terminal_wait(int ms);
+/* The signal that asked to end, 0 if none did. */
+int madpo_terminal_signal(void);
+#endif
