@@ -117,7 +117,8 @@ static void draw_row(madpo_grid *grid, madpo_rect r, const table *t, const madpo
     number_cell(grid, r.x + COLUMN_W - 1, r.y, "%6.3f", (double)sample->w);
     number_cell(grid, r.x + COLUMN_M, r.y, "%+6.2f", madpo_samples_m(samples, sample, step));
     number_cell(grid, r.x + COLUMN_DM, r.y, "%+6.2f", madpo_samples_change(samples, sample, step));
-    madpo_grid_print(grid, r.x + COLUMN_SEEN, r.y, 4, plain, "%4u", sample->n_seen);
+    madpo_grid_print(grid, r.x + COLUMN_SEEN, r.y, 4, plain, "%4u",
+                     madpo_samples_seen(samples, sample, step));
     madpo_grid_put(grid, r.x + COLUMN_FLAG, r.y, (uint32_t)flag,
                    (madpo_pen){flag == '-' ? MADPO_TONE_DIM : MADPO_TONE_ALERT, 0});
     if (t->source >= 0)

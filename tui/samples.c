@@ -198,6 +198,25 @@ madpo_status madpo_samples_pair_line(madpo_samples *samples, const char *line, s
 
 /* ---- sights ---- */
 
+static const madpo_sight *samples_number(const madpo_samples *samples, int64_t number)
+{
+    if (number < 0 || number < samples->n_sights - (int64_t)samples->n_past)
+        return NULL;
+    return &samples->sights[(size_t)number % samples->n_past];
+}
+
+/* A run taken up again reports steps anew: what it had said about them is forgotten. */
+static void samples_forget(const madpo_samples *samples, madpo_sample *sample, double step)
+{
+    const madpo_sight *sight = samples_number(samples, sample->newest);
+
+    while (sight && sight->step >= step) {
+        sample->newest = sight->before;
+        sample->n_seen--;
+        sight = samples_number(samples, sample->newest);
+    }
+}
+
 static madpo_status samples_see(madpo_samples *samples, madpo_sample *sample, double step, float m,
                                 madpo_error *err)
 {
@@ -210,6 +229,7 @@ static madpo_status samples_see(madpo_samples *samples, madpo_sample *sample, do
         samples->sights = grown;
         samples->n_past = room;
     }
+    samples_forget(samples, sample, step);
     samples->sights[(size_t)samples->n_sights % samples->n_past] =
         (madpo_sight){.sample = (int32_t)(sample - samples->v),
                       .step = (int32_t)fmin(fmax(step, -1), 2e9),
@@ -218,13 +238,6 @@ static madpo_status samples_see(madpo_samples *samples, madpo_sample *sample, do
     sample->newest = samples->n_sights++;
     sample->n_seen++;
     return MADPO_OK;
-}
-
-static const madpo_sight *samples_number(const madpo_samples *samples, int64_t number)
-{
-    if (number < 0 || number < samples->n_sights - (int64_t)samples->n_past)
-        return NULL;
-    return &samples->sights[(size_t)number % samples->n_past];
 }
 
 madpo_status madpo_samples_sight(madpo_samples *samples, const char *text, size_t n, double step,
@@ -268,6 +281,16 @@ const madpo_sight *madpo_samples_last(const madpo_samples *samples, const madpo_
     while (sight && sight->step > step)
         sight = madpo_samples_before(samples, sight);
     return sight;
+}
+
+uint32_t madpo_samples_seen(const madpo_samples *samples, const madpo_sample *sample, double step)
+{
+    const madpo_sight *sight = samples_number(samples, sample->newest);
+    uint32_t n = sample->n_seen;
+
+    for (; sight && sight->step > step; n--)
+        sight = madpo_samples_before(samples, sight);
+    return n;
 }
 
 double madpo_samples_m(const madpo_samples *samples, const madpo_sample *sample, double step)

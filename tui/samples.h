@@ -63,6 +63,8 @@ madpo_status madpo_samples_sight(madpo_samples *samples, const char *text, size_
 const madpo_sight *madpo_samples_last(const madpo_samples *samples, const madpo_sample *sample,
                                       double step);
 const madpo_sight *madpo_samples_before(const madpo_samples *samples, const madpo_sight *sight);
+/* How often the pair had been logged by then. */
+uint32_t madpo_samples_seen(const madpo_samples *samples, const madpo_sample *sample, double step);
 /* The policy's margin at `step` and its change since the pair was seen before; NaN when unknown. */
 double madpo_samples_m(const madpo_samples *samples, const madpo_sample *sample, double step);
 double madpo_samples_change(const madpo_samples *samples, const madpo_sample *sample, double step);

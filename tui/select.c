@@ -137,7 +137,7 @@ double madpo_sort_value(const madpo_samples *samples, const madpo_sample *sample
     case MADPO_SORT_SOURCE:
         return sample->source;
     case MADPO_SORT_SEEN:
-        return sample->n_seen;
+        return madpo_samples_seen(samples, sample, step);
     default:
         return (double)sample->id;
     }

@@ -248,6 +248,7 @@ static void test_pairs(void **state)
     const madpo_sample *three;
     madpo_error err = MADPO_ERROR_INIT;
     madpo_pair_text text;
+    bool more;
 
     (void)state;
     append(dir, "pairs.jsonl", pairs);
@@ -269,6 +270,14 @@ static void test_pairs(void **state)
     assert_string_equal(text.rejected, "\xc3\xa9");
     madpo_pair_text_dispose(&text);
     assert_true(samples->v[madpo_samples_find(samples, -2)].held_out);
+    /* step 9 once more, after a resume: the later line counts, and counts once */
+    append(dir, "events.jsonl",
+           "{\"v\":1,\"t\":3,\"ev\":\"samples\",\"stage\":\"policy\",\"step\":9,\"pairs\":"
+           "[{\"id\":3,\"h\":-1.5,\"w\":0.5,\"m\":1}]}\n");
+    load(feed, 1.0, &more);
+    three = &samples->v[madpo_samples_find(samples, 3)];
+    assert_int_equal(three->n_seen, 2);
+    assert_true(fabs(madpo_samples_change(samples, three, 9) - 2) <= 1e-6);
     madpo_feed_close(feed);
     tmp_free(dir);
 }
