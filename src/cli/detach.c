@@ -70,7 +70,7 @@ static int detach_become(int out)
 }
 
 /* Is the run there, written by this process, and does it listen? */
-static bool detach_is_up(const char *run_dir, pid_t child, double *live_since)
+static bool detach_is_up(const char *run_dir, long child, double *live_since)
 {
     const madpo_control_request status = {.action = MADPO_CONTROL_STATUS};
     madpo_run_reader *reader = NULL;
@@ -80,7 +80,7 @@ static bool detach_is_up(const char *run_dir, pid_t child, double *live_since)
 
     if (madpo_run_reader_open(&reader, run_dir, NULL) != MADPO_OK)
         return false;
-    live = madpo_run_reader_is_live(reader, &pid) && pid == (long)child;
+    live = madpo_run_reader_is_live(reader, &pid) && pid == child;
     madpo_run_reader_close(reader);
     if (!live)
         return false;
@@ -91,9 +91,10 @@ static bool detach_is_up(const char *run_dir, pid_t child, double *live_since)
     return listens || madpo_clock_monotonic() - *live_since > listen_within;
 }
 
-/* The last line of what the run printed from `start` on says why it ended. */
-static void detach_say_why(const char *path, off_t start, int code)
+void madpo__detached_say_why(const madpo_detached *run, int code)
 {
+    const char *path = run->path;
+    off_t start = run->start;
     char *text = NULL, *line, *rest = NULL, *last = NULL;
     size_t n = 0;
 
@@ -107,7 +108,7 @@ static void detach_say_why(const char *path, off_t start, int code)
     free(text);
 }
 
-static int detach_say_where(const char *run_dir, pid_t child, bool json)
+int madpo__detached_say_where(const madpo_detached *run, bool json)
 {
     madpo_error err = MADPO_ERROR_INIT;
     json_t *object;
@@ -115,11 +116,11 @@ static int detach_say_where(const char *run_dir, pid_t child, bool json)
     int rc = MADPO_EXIT_DONE;
 
     if (!json) {
-        printf("%s: running as process %ld\n", run_dir, (long)child);
+        printf("%s: running as process %ld\n", run->dir, run->pid);
         return rc;
     }
-    object = json_pack("{s:o,s:I}", "run", madpo_json_text(run_dir, strlen(run_dir)), "pid",
-                       (json_int_t)child);
+    object = json_pack("{s:o,s:I}", "run", madpo_json_text(run->dir, strlen(run->dir)), "pid",
+                       (json_int_t)run->pid);
     if (!object)
         rc = madpo__cli_out_of_memory();
     else if (madpo_json_dump(&text, object, &err) != MADPO_OK)
@@ -131,54 +132,68 @@ static int detach_say_where(const char *run_dir, pid_t child, bool json)
     return rc;
 }
 
+int madpo__detached_code(madpo_detached *run)
+{
+    int status = 0;
+
+    if (run->code < 0 && waitpid((pid_t)run->pid, &status, WNOHANG) == (pid_t)run->pid)
+        run->code = WIFEXITED(status) ? WEXITSTATUS(status) : MADPO_EXIT_FAILED;
+    return run->code;
+}
+
 /* In the old process: wait until the run has begun or ended. */
-static int detach_watch(const char *run_dir, const char *path, off_t start, pid_t child, bool json)
+static int detach_watch(madpo_detached *run)
 {
     const struct timespec pause = {0, 20000000};
     double live_since = -1.0;
-    int status = 0;
 
-    while (!detach_is_up(run_dir, child, &live_since)) {
-        if (waitpid(child, &status, WNOHANG) == child) {
-            if (WIFEXITED(status) && WEXITSTATUS(status) == MADPO_EXIT_DONE)
-                break; /* so short a run that it is over */
-            status = WIFEXITED(status) ? WEXITSTATUS(status) : MADPO_EXIT_FAILED;
-            detach_say_why(path, start, status);
-            return status;
+    while (!detach_is_up(run->dir, run->pid, &live_since)) {
+        if (madpo__detached_code(run) == MADPO_EXIT_DONE)
+            break; /* so short a run that it is over */
+        if (run->code > 0) {
+            madpo__detached_say_why(run, run->code);
+            return run->code;
         }
         nanosleep(&pause, NULL);
     }
-    return detach_say_where(run_dir, child, json);
+    return MADPO_EXIT_DONE;
 }
 
-int madpo__detach(const char *run_dir, bool resume, bool json)
+int madpo__detach(madpo_detached *run, const char *run_dir, bool resume)
 {
     madpo_error err = MADPO_ERROR_INIT;
-    char *path = NULL;
     int out = -1, rc;
-    off_t start = 0;
-    pid_t child;
+    pid_t child = -1;
     madpo_status st = detach_check(run_dir, resume, &err);
 
+    *run = (madpo_detached){.dir = run_dir, .code = -1};
     if (st == MADPO_OK)
-        st = detach_open(&out, &path, run_dir, &err);
+        st = detach_open(&out, &run->path, run_dir, &err);
     if (st == MADPO_OK) {
-        start = lseek(out, 0, SEEK_END);
+        off_t end = lseek(out, 0, SEEK_END);
+
+        run->start = end > 0 ? end : 0;
         fflush(NULL);
         child = fork();
         if (child < 0)
             st = madpo_error_errno(&err, MADPO_ERR_IO, errno, "cannot start a process");
     }
+    run->pid = (long)child;
     if (st != MADPO_OK) {
         rc = madpo__cli_fail(&err);
     } else if (child == 0) {
         rc = detach_become(out);
         out = -1;
     } else {
-        rc = detach_watch(run_dir, path, start > 0 ? start : 0, child, json);
+        rc = detach_watch(run);
     }
     if (out >= 0)
         close(out);
-    free(path);
     return rc;
+}
+
+void madpo__detached_dispose(madpo_detached *run)
+{
+    free(run->path);
+    run->path = NULL;
 }
