@@ -256,6 +256,8 @@ static int train_detached(const train_options *options, const madpo_config *conf
         own.run = name;
     own.headless = true;
     own.json = false;
+    if (attach)
+        printf("%s: starting, as a process of its own\n", own.run);
     rc = madpo__detach(&run, own.run, own.resume);
     if (rc < 0)
         rc = train_here(&own, config);

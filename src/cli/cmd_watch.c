@@ -121,6 +121,8 @@ static int watch_run(int argc, char **argv)
         rc = madpo__cli_usage("watch: one run at a time; --compare RUN adds the curves of others");
     if (rc < 0 && o.compare.n > MADPO_TUI_COMPARED)
         rc = madpo__cli_usage("watch: at most %d runs to compare with", MADPO_TUI_COMPARED);
+    if (rc < 0 && o.control && o.plain)
+        rc = madpo__cli_usage("watch: --plain takes no keys; madpo ctl RUN steers the run");
     if (rc < 0 && o.script && !o.dump)
         rc = madpo__cli_usage("watch: --script types into the picture of --dump-screen");
     if (rc < 0) {

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -141,8 +142,19 @@ int madpo__detached_code(madpo_detached *run)
     return run->code;
 }
 
+/* ---- waiting for it to begin ---- */
+
+static volatile sig_atomic_t detach_child;
+
+/* Who interrupts a command that is still starting a run does not want the run. */
+static void on_interrupt(int number)
+{
+    (void)number;
+    kill((pid_t)detach_child, SIGTERM);
+}
+
 /* In the old process: wait until the run has begun or ended. */
-static int detach_watch(madpo_detached *run)
+static int detach_wait(madpo_detached *run)
 {
     const struct timespec pause = {0, 20000000};
     double live_since = -1.0;
@@ -157,6 +169,23 @@ static int detach_watch(madpo_detached *run)
         nanosleep(&pause, NULL);
     }
     return MADPO_EXIT_DONE;
+}
+
+static int detach_watch(madpo_detached *run)
+{
+    struct sigaction action, was;
+    int rc;
+
+    memset(&action, 0, sizeof action);
+    sigemptyset(&action.sa_mask);
+    action.sa_handler = on_interrupt;
+    detach_child = (sig_atomic_t)run->pid;
+    sigaction(SIGINT, NULL, &was);
+    if (was.sa_handler != SIG_IGN)
+        sigaction(SIGINT, &action, NULL);
+    rc = detach_wait(run);
+    sigaction(SIGINT, &was, NULL);
+    return rc;
 }
 
 int madpo__detach(madpo_detached *run, const char *run_dir, bool resume)

@@ -14,8 +14,9 @@ typedef struct madpo_detached {
 } madpo_detached;
 
 /* Fork; the program must not have a second thread yet. In the new process this returns -1, and it
- * goes on as the run. In the old one it returns once the run has begun, or failed to, which is then
- * printed: the exit code so far. Dispose of *run in any case. */
+ * goes on as the run. In the old one (where INT stops the run meanwhile) it returns once the run
+ * has begun, or failed to, which is then printed: the exit code so far. Dispose of *run in any
+ * case. */
 int madpo__detach(madpo_detached *run, const char *run_dir, bool resume);
 void madpo__detached_dispose(madpo_detached *run);
 /* Print folder and process id, as one JSON object if `json`; returns the exit code. */
