@@ -190,8 +190,9 @@ void madpo_draw_notes(madpo_grid *grid, const madpo_view *view)
     }
     if (view->attached && !view->source->live) {
         madpo_grid_print(grid, r.x + 1, r.y, right - r.x - 1, alert,
-                         "the run has ended: %s. q leaves; all of it can still be looked at",
-                         history->ended ? history->status : "without a word");
+                         "%s%s. q leaves; all of it can still be looked at",
+                         history->ended ? "the run has ended: " : "the run is gone without a word",
+                         history->ended ? history->status : "");
         return;
     }
     for (int64_t i = history->n_notes - 1; i >= 0; i--) {

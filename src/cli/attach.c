@@ -115,6 +115,6 @@ int madpo__attach(madpo_detached *run)
     if (code == MADPO_EXIT_DONE)
         printf("done; everything is in %s\n", run->dir);
     else
-        madpo__detached_say_why(run, code);
+        madpo__detached_say_why(run);
     return code;
 }

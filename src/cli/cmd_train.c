@@ -91,7 +91,7 @@ static int train_demo(int argc, char **argv);
     }
 
 #define TRAIN_MORE                                                                                 \
-    "SIGNALS\n"                                                                                    \
+    "SIGNALS (to the process of the run)\n"                                                        \
     "    INT, TERM  finish the step, save a checkpoint, exit with 3; a second one ends the\n"      \
     "               program at once\n"                                                             \
     "    HUP        the run goes on without its terminal\n"                                        \
@@ -107,7 +107,7 @@ static int train_demo(int argc, char **argv);
     "                                Hugging Face directories\n"                                   \
     "    DIR/checkpoints, log.txt, run.json, state.json\n"                                         \
     "    DIR/control.sock            while the run goes on: madpo ctl speaks to it\n"              \
-    "    DIR/trainer.out             what a run started with --detach would have printed\n"        \
+    "    DIR/trainer.out             what a run that is a process of its own printed\n"            \
     "\n"                                                                                           \
     "EXIT STATUS\n"                                                                                \
     "    0  done\n"                                                                                \

@@ -92,7 +92,7 @@ static bool detach_is_up(const char *run_dir, long child, double *live_since)
     return listens || madpo_clock_monotonic() - *live_since > listen_within;
 }
 
-void madpo__detached_say_why(const madpo_detached *run, int code)
+void madpo__detached_say_why(const madpo_detached *run)
 {
     const char *path = run->path;
     off_t start = run->start;
@@ -102,10 +102,15 @@ void madpo__detached_say_why(const madpo_detached *run, int code)
     if (madpo_file_read(&text, &n, path, NULL) == MADPO_OK && (size_t)start < n)
         for (line = strtok_r(text + start, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
             last = line;
-    if (last && strncmp(last, "madpo: ", 7) == 0)
+    if (run->signal > 0)
+        fprintf(stderr,
+                "madpo: the run was ended by signal %d (%s); go on with: madpo train --run %s "
+                "--resume\n",
+                run->signal, strsignal(run->signal), run->dir);
+    else if (last && strncmp(last, "madpo: ", 7) == 0)
         fprintf(stderr, "%s\n", last);
     else
-        fprintf(stderr, "madpo: the run ended at once (%d); see %s\n", code, path);
+        fprintf(stderr, "madpo: the run ended with exit code %d; see %s\n", run->code, path);
     free(text);
 }
 
@@ -137,8 +142,10 @@ int madpo__detached_code(madpo_detached *run)
 {
     int status = 0;
 
-    if (run->code < 0 && waitpid((pid_t)run->pid, &status, WNOHANG) == (pid_t)run->pid)
+    if (run->code < 0 && waitpid((pid_t)run->pid, &status, WNOHANG) == (pid_t)run->pid) {
         run->code = WIFEXITED(status) ? WEXITSTATUS(status) : MADPO_EXIT_FAILED;
+        run->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    }
     return run->code;
 }
 
@@ -163,7 +170,7 @@ static int detach_wait(madpo_detached *run)
         if (madpo__detached_code(run) == MADPO_EXIT_DONE)
             break; /* so short a run that it is over */
         if (run->code > 0) {
-            madpo__detached_say_why(run, run->code);
+            madpo__detached_say_why(run);
             return run->code;
         }
         nanosleep(&pause, NULL);

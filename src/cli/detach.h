@@ -10,7 +10,8 @@ typedef struct madpo_detached {
     char *path;      /* owned: what it prints goes there, from byte `start` on */
     off_t start;
     long pid;
-    int code; /* its exit code, -1 while it runs: ask madpo__detached_code */
+    int signal; /* that ended it, 0 = none did */
+    int code;   /* its exit code, -1 while it runs: ask madpo__detached_code */
 } madpo_detached;
 
 /* Fork; the program must not have a second thread yet. In the new process this returns -1, and it
@@ -23,6 +24,6 @@ void madpo__detached_dispose(madpo_detached *run);
 int madpo__detached_say_where(const madpo_detached *run, bool json);
 /* Its exit code if it has ended, else -1. */
 int madpo__detached_code(madpo_detached *run);
-/* Say why it ended, by the last line that it printed. */
-void madpo__detached_say_why(const madpo_detached *run, int code);
+/* Say why it ended: the signal, or the last line that it printed. */
+void madpo__detached_say_why(const madpo_detached *run);
 #endif

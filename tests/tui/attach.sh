@@ -171,6 +171,16 @@ sleep 0.5
 [ "$(step f)" -gt "$at" ] || fail "the run stands still without its screen"
 pid=$(status f pid)
 
+say "a trainer that is killed under its front end"
+runs+=(g)
+on_terminal train "${long[@]}" --run g
+wait_for '^ g LIVE sft step'
+kill -s KILL "$(status g pid)"
+wait_for 'the run is gone without a word'
+type_keys q
+gone 1
+wait_for '^madpo: the run was ended by signal 9 .*madpo train --run g --resume'
+
 say "a trainer that does not answer does not hold the screen; one that was killed is told of"
 on_terminal watch f --control
 wait_for '^ f LIVE sft step'
