@@ -92,25 +92,38 @@ static bool detach_is_up(const char *run_dir, long child, double *live_since)
     return listens || madpo_clock_monotonic() - *live_since > listen_within;
 }
 
-void madpo__detached_say_why(const madpo_detached *run)
+static void detach_say_signal(const madpo_detached *run)
 {
-    const char *path = run->path;
-    off_t start = run->start;
-    char *text = NULL, *line, *rest = NULL, *last = NULL;
-    size_t n = 0;
+    const char *name = strsignal(run->signal);
+    madpo_run_reader *reader = NULL;
 
-    if (madpo_file_read(&text, &n, path, NULL) == MADPO_OK && (size_t)start < n)
-        for (line = strtok_r(text + start, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
-            last = line;
-    if (run->signal > 0)
+    if (madpo_run_reader_open(&reader, run->dir, NULL) == MADPO_OK)
         fprintf(stderr,
                 "madpo: the run was ended by signal %d (%s); go on with: madpo train --run %s "
                 "--resume\n",
-                run->signal, strsignal(run->signal), run->dir);
-    else if (last && strncmp(last, "madpo: ", 7) == 0)
+                run->signal, name, run->dir);
+    else
+        fprintf(stderr, "madpo: the run was ended by signal %d (%s) before it had begun\n",
+                run->signal, name);
+    madpo_run_reader_close(reader);
+}
+
+void madpo__detached_say_why(const madpo_detached *run)
+{
+    char *text = NULL, *line, *rest = NULL, *last = NULL;
+    size_t start = (size_t)run->start, n = 0;
+
+    if (run->signal > 0) {
+        detach_say_signal(run);
+        return;
+    }
+    if (madpo_file_read(&text, &n, run->path, NULL) == MADPO_OK && start < n)
+        for (line = strtok_r(text + start, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
+            last = line;
+    if (last && strncmp(last, "madpo: ", 7) == 0)
         fprintf(stderr, "%s\n", last);
     else
-        fprintf(stderr, "madpo: the run ended with exit code %d; see %s\n", run->code, path);
+        fprintf(stderr, "madpo: the run ended with exit code %d; see %s\n", run->code, run->path);
     free(text);
 }
 
@@ -151,12 +164,17 @@ int madpo__detached_code(madpo_detached *run)
 
 /* ---- waiting for it to begin ---- */
 
-static volatile sig_atomic_t detach_child;
+static volatile sig_atomic_t detach_child, detach_interrupted;
 
 /* Who interrupts a command that is still starting a run does not want the run. */
 static void on_interrupt(int number)
 {
+    static const char text[] = "\nmadpo: stopping the run; once more to stop it at once\n";
+    ssize_t n = detach_interrupted ? 0 : write(STDERR_FILENO, text, sizeof text - 1);
+
     (void)number;
+    (void)n;
+    detach_interrupted = 1;
     kill((pid_t)detach_child, SIGTERM);
 }
 

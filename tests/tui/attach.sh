@@ -91,6 +91,7 @@ sleep 0.3
 steer - 'x 0.5' 'action lr, by socket, times 0.5'
 steer c 'checkpoint\?' "control sft $at: action checkpoint|checkpoint sft $at"
 steer p 'resume\?' '^ b LIVE'
+wait_for '│ .*\^.*││' # the ticks of control
 steer Q 'stop\?' '^ b stopped'
 type_keys q
 gone 0
@@ -151,6 +152,21 @@ on_terminal train "${train[@]}" --set 'data.pairs=nosuch' --set 'run.stages=rewa
 wait_for '^BACK'
 grep -q '^code [12]$' left || fail "exit code $(cat left) of a run that cannot begin"
 grep -q '^madpo: ' pane || fail "no error of a run that cannot begin"
+
+say "an interrupt before the run has begun ends it"
+mkfifo reviews # nobody writes it: the start takes for ever
+on_terminal train "${train[@]}" --set data.reviews=reviews --run h
+wait_for '^h: starting'
+for ((i = 0; i < 100; i++)); do
+    [ ! -e h/trainer.out ] || break
+    sleep 0.05
+done
+sleep 0.3
+type_keys C-c
+wait_for 'stopping the run; once more'
+type_keys C-c
+wait_for '^.*madpo: the run was ended by signal [0-9]+ .*before it had begun'
+gone 1
 
 say "a terminal that is closed, and a screen that is killed, leave the run going"
 runs+=(f)
