@@ -209,9 +209,13 @@ void madpo_draw_notes(madpo_grid *grid, const madpo_view *view)
 
 void madpo_draw_keys(madpo_grid *grid, const madpo_view *view)
 {
-    static const char *const asks[] = {"", "search: ", "filter (h<0 w>.8 src:x text:word): ",
-                                       "the run is to (pause resume checkpoint evaluate lr stop): ",
-                                       "learning rate of the next step (2e-4 or x0.3): "};
+    static const char *const asks[][2] = {
+        [MADPO_PROMPT_NONE] = {"", ""},
+        [MADPO_PROMPT_SEARCH] = {"search: ", "search: "},
+        [MADPO_PROMPT_FILTER] = {"filter (h<0 w>.8 src:x text:word): ", "filter: "},
+        [MADPO_PROMPT_STEER] = {"the run is to (pause resume checkpoint evaluate lr stop): ",
+                                "run: "},
+        [MADPO_PROMPT_RATE] = {"learning rate of the next step (2e-4 or x0.3): ", "lr: "}};
     madpo_rect r = view->layout.keys;
     int x = r.x + 1;
 
@@ -219,7 +223,7 @@ void madpo_draw_keys(madpo_grid *grid, const madpo_view *view)
         return;
     if (view->prompt != MADPO_PROMPT_NONE) {
         x += madpo_grid_text(grid, x, r.y, r.w - 2, (madpo_pen){MADPO_TONE_KEY, 0},
-                             asks[view->prompt]);
+                             asks[view->prompt][r.w < 70]);
         x += madpo_grid_text(grid, x, r.y, r.x + r.w - x - 1, bold, view->typed);
         madpo_grid_put(grid, x, r.y, '_', (madpo_pen){MADPO_TONE_KEY, MADPO_BOLD});
         return;

@@ -286,9 +286,10 @@ static void test_sizes(void **state)
     type(&s, "Q");
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
         assert_shows(picture(&s, sizes[i][0], sizes[i][1]), "stop?");
-    type(&s, "n:lr");
+    type(&s, "n:lr x2");
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
-        picture(&s, sizes[i][0], sizes[i][1]);
+        assert_shows(picture(&s, sizes[i][0], sizes[i][1]),
+                     sizes[i][0] < 70 ? "run: lr x2_" : "stop): lr x2_");
     picture(&s, 1, 1);
     screen_close(&s);
 }
