@@ -228,6 +228,7 @@ int madpo__detach(madpo_detached *run, const char *run_dir, bool resume)
 
         run->start = end > 0 ? end : 0;
         fflush(NULL);
+        signal(SIGCHLD, SIG_DFL); /* where it was ignored, there would be no exit code */
         child = fork();
         if (child < 0)
             st = madpo_error_errno(&err, MADPO_ERR_IO, errno, "cannot start a process");

@@ -247,6 +247,45 @@ static void test_gone_and_silent(void **state)
     screen_close(&s);
 }
 
+static void event(screen *s, const char *line)
+{
+    madpo_story *story = madpo_feed_story_mutable(s->feed);
+    madpo_error err = MADPO_ERROR_INIT;
+
+    assert_int_equal(madpo_history_line(&story->history, &story->samples, line, strlen(line), &err),
+                     MADPO_OK);
+}
+
+/* What was done is a tick in the plots, over a checkpoint of the same step, whichever came first.
+ */
+static void test_tick(void **state)
+{
+    static const char control[] = "{\"v\":1,\"t\":9,\"ev\":\"control\",\"action\":\"lr\","
+                                  "\"stage\":\"policy\",\"step\":4,\"by\":\"socket\"}";
+    static const char saved[] =
+        "{\"v\":1,\"t\":9,\"ev\":\"checkpoint\",\"stage\":\"policy\",\"step\":4}";
+    char line[160];
+
+    (void)state;
+    for (int first = 0; first < 2; first++) {
+        screen s;
+
+        screen_open(&s, true, false);
+        for (int i = 1; i <= 9; i++) {
+            snprintf(line, sizeof line,
+                     "{\"v\":1,\"t\":%d,\"ev\":\"step\",\"stage\":\"policy\","
+                     "\"step\":%d,\"loss\":%d}",
+                     i, i, i);
+            event(&s, line);
+        }
+        assert_null(strchr(picture(&s, 80, 24), '^'));
+        event(&s, first == 0 ? control : saved);
+        event(&s, first == 0 ? saved : control);
+        assert_non_null(strchr(picture(&s, 80, 24), '^'));
+        screen_close(&s);
+    }
+}
+
 /* The message about what was accepted stays until its note is there. */
 static void test_done(void **state)
 {
@@ -254,22 +293,15 @@ static void test_done(void **state)
         "{\"v\":1,\"t\":1,\"ev\":\"eval\",\"stage\":\"policy\",\"step\":17,\"eval_loss\":1}\n";
     static const char control[] = "{\"v\":1,\"t\":2,\"ev\":\"control\",\"action\":\"checkpoint\","
                                   "\"stage\":\"policy\",\"step\":18,\"by\":\"socket\"}\n";
-    madpo_story *story;
-    madpo_error err = MADPO_ERROR_INIT;
     screen s;
 
     (void)state;
     screen_open(&s, true, true);
     type(&s, "cy");
-    story = madpo_feed_story_mutable(s.feed);
-    assert_int_equal(
-        madpo_history_line(&story->history, &story->samples, events, strlen(events), &err),
-        MADPO_OK);
+    event(&s, events);
     assert_false(madpo_view_tick(&s.view, 0.1));
     assert_shows(picture(&s, 80, 24), "accepted");
-    assert_int_equal(
-        madpo_history_line(&story->history, &story->samples, control, strlen(control), &err),
-        MADPO_OK);
+    event(&s, control);
     assert_true(madpo_view_tick(&s.view, 0.1));
     assert_shows(picture(&s, 80, 24), "control policy 18: action checkpoint");
     screen_close(&s);
@@ -300,7 +332,8 @@ int main(void)
         cmocka_unit_test(test_keys),     cmocka_unit_test(test_paused),
         cmocka_unit_test(test_no),       cmocka_unit_test(test_read_only),
         cmocka_unit_test(test_refusals), cmocka_unit_test(test_gone_and_silent),
-        cmocka_unit_test(test_done),     cmocka_unit_test(test_sizes)};
+        cmocka_unit_test(test_tick),     cmocka_unit_test(test_done),
+        cmocka_unit_test(test_sizes)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
