@@ -458,6 +458,18 @@ const madpo_key_row madpo_keys[] = {
     {{'D'}, "D", NULL, "write the screen to a text file", key_action},
     {{MADPO_KEY_CTRL_L}, "Ctrl+L", NULL, "paint everything again", key_action},
     {{'q', MADPO_KEY_CTRL_C}, "q", "q:leave", "leave; the run goes on", key_action},
+    {{0}, "", NULL, "The run", NULL},
+    {{'p'},
+     "p",
+     "p:pause",
+     "pause the training, or go on (all of these ask first, and need --control)",
+     madpo_key_steer},
+    {{'c'}, "c", "c:save", "save a checkpoint now", madpo_key_steer},
+    {{'E'}, "E", "E:eval", "compute the held-out loss now", madpo_key_steer},
+    {{'-', '*'}, "- *", "-*:lr", "learning rate x0.5, x2, from the next step on", madpo_key_steer},
+    {{'L'}, "L", NULL, "learning rate: type 2e-4, or x0.3", madpo_key_steer},
+    {{':'}, ":", NULL, "type what the run is to do: lr 2e-4, stop, ...", madpo_key_steer},
+    {{'Q'}, "Q", "Q:stop", "save a checkpoint and end the run", madpo_key_steer},
     {{0}, "", NULL, "Moving", NULL},
     {{MADPO_KEY_UP, MADPO_KEY_DOWN, MADPO_KEY_LEFT, MADPO_KEY_RIGHT},
      "arrows hjkl",
@@ -554,6 +566,10 @@ static void prompt_done(madpo_view *view)
         key_next(view, 'n');
         return;
     }
+    if (prompt == MADPO_PROMPT_STEER || prompt == MADPO_PROMPT_RATE) {
+        madpo_steer_typed(view, view->typed, prompt == MADPO_PROMPT_RATE);
+        return;
+    }
     if (madpo_filter_parse(&filter, view->typed, &err) != MADPO_OK) {
         say(view, err.message);
         return;
@@ -636,10 +652,15 @@ static void runs_key(madpo_view *view, int key)
 madpo_action madpo_view_key(madpo_view *view, int key)
 {
     view->message[0] = '\0';
+    view->steer.accepted = false;
     if (key == MADPO_KEY_CTRL_L)
         return MADPO_ACTION_REPAINT;
     if (view->prompt != MADPO_PROMPT_NONE) {
         prompt_key(view, key);
+        return MADPO_ACTION_NONE;
+    }
+    if (view->steer.asking) {
+        madpo_steer_answer(view, key);
         return MADPO_ACTION_NONE;
     }
     if (view->help || view->show_runs) {

@@ -23,6 +23,8 @@ double madpo_view_value(const madpo_view *view, const char *metric);
 /* Seconds a step takes at the moment shown, the first step left out; NaN if unknown. */
 double madpo_view_step_seconds(const madpo_view *view);
 
+/* An empty frame in the middle of the screen, over what is there; returns its inside. */
+madpo_rect madpo_draw_overlay(madpo_grid *grid, int w, int h, const char *title);
 /* The frame of the screen: head, foot, help, list of runs. */
 void madpo_draw_header(madpo_grid *grid, const madpo_view *view);
 void madpo_draw_status(madpo_grid *grid, const madpo_view *view);

@@ -344,8 +344,8 @@ static void draw_x_axis(madpo_grid *grid, madpo_rect frame_rect, const frame *f)
     }
 }
 
-/* Checkpoints, control and warnings at the foot of the plot, NaN at its head. */
-static void draw_ticks(madpo_grid *grid, const frame *f)
+/* Checkpoints, or control and warnings, at the foot of the plot; NaN is marked at its head. */
+static void draw_ticks(madpo_grid *grid, const frame *f, bool checkpoints)
 {
     static const char marks[] = {
         [MADPO_NOTE_CHECKPOINT] = 'c', [MADPO_NOTE_CONTROL] = '^', [MADPO_NOTE_WARNING] = '!'};
@@ -360,7 +360,8 @@ static void draw_ticks(madpo_grid *grid, const frame *f)
         if (!note)
             break;
         if (note->phase != f->plot->phase || isnan(note->step) ||
-            (size_t)note->kind >= sizeof marks || !marks[note->kind])
+            (size_t)note->kind >= sizeof marks || !marks[note->kind] ||
+            (note->kind == MADPO_NOTE_CHECKPOINT) != checkpoints)
             continue;
         x = madpo_axis_from_step(history->phases[note->phase], f->plot->axis, note->step);
         if (!(x >= f->x_low && x <= f->x_high) || note->step > f->plot->curve[0].until)
@@ -496,7 +497,8 @@ void madpo_plot_draw(madpo_grid *grid, madpo_rect rect, const madpo_plot *plot)
     draw_curves(&f);
     madpo_canvas_end(&f.canvas);
     draw_marks(grid, &f);
-    draw_ticks(grid, &f);
+    draw_ticks(grid, &f, true); /* the rarer ones over them */
+    draw_ticks(grid, &f, false);
     draw_bad(grid, &f);
     draw_cross(grid, &f);
     draw_labels(grid, rect, &f);

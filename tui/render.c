@@ -56,7 +56,8 @@ static void draw_progress(madpo_grid *grid, madpo_rect r, const madpo_view *view
         grid, x, r.y, r.x + r.w - x,
         view->source->live && !view->replay ? (madpo_pen){MADPO_TONE_KEY, MADPO_BOLD} : alert,
         "%s ", state);
-    if (view->source->live && !view->replay && view->now - history->t_last > silence)
+    if (view->source->live && !view->replay && !history->paused &&
+        view->now - history->t_last > silence)
         x += madpo_grid_print(grid, x, r.y, r.x + r.w - x, alert, "silent for %s ",
                               madpo_short_time(text, view->now - history->t_last));
     if (phase && !(phase->total_steps > 0)) { /* without steps: those of the last that had some */
@@ -187,6 +188,13 @@ void madpo_draw_notes(madpo_grid *grid, const madpo_view *view)
                         view->message);
         return;
     }
+    if (view->attached && !view->source->live) {
+        madpo_grid_print(grid, r.x + 1, r.y, right - r.x - 1, alert,
+                         "%s%s. q leaves; all of it can still be looked at",
+                         history->ended ? "the run has ended: " : "the run is gone without a word",
+                         history->ended ? history->status : "");
+        return;
+    }
     for (int64_t i = history->n_notes - 1; i >= 0; i--) {
         const madpo_note *note = madpo_history_note(history, i);
 
@@ -201,7 +209,13 @@ void madpo_draw_notes(madpo_grid *grid, const madpo_view *view)
 
 void madpo_draw_keys(madpo_grid *grid, const madpo_view *view)
 {
-    static const char *const asks[] = {"", "search: ", "filter (h<0 w>.8 src:x text:word): ", ""};
+    static const char *const asks[][2] = {
+        [MADPO_PROMPT_NONE] = {"", ""},
+        [MADPO_PROMPT_SEARCH] = {"search: ", "search: "},
+        [MADPO_PROMPT_FILTER] = {"filter (h<0 w>.8 src:x text:word): ", "filter: "},
+        [MADPO_PROMPT_STEER] = {"the run is to (pause resume checkpoint evaluate lr stop): ",
+                                "run: "},
+        [MADPO_PROMPT_RATE] = {"learning rate of the next step (2e-4 or x0.3): ", "lr: "}};
     madpo_rect r = view->layout.keys;
     int x = r.x + 1;
 
@@ -209,7 +223,7 @@ void madpo_draw_keys(madpo_grid *grid, const madpo_view *view)
         return;
     if (view->prompt != MADPO_PROMPT_NONE) {
         x += madpo_grid_text(grid, x, r.y, r.w - 2, (madpo_pen){MADPO_TONE_KEY, 0},
-                             asks[view->prompt]);
+                             asks[view->prompt][r.w < 70]);
         x += madpo_grid_text(grid, x, r.y, r.x + r.w - x - 1, bold, view->typed);
         madpo_grid_put(grid, x, r.y, '_', (madpo_pen){MADPO_TONE_KEY, MADPO_BOLD});
         return;
@@ -221,6 +235,8 @@ void madpo_draw_keys(madpo_grid *grid, const madpo_view *view)
     for (int i = 0; i < madpo_n_keys; i++) {
         const char *bar = madpo_keys[i].bar;
 
+        if (madpo_keys[i].run == madpo_key_steer && !view->control)
+            continue;
         if (bar && x + (int)strlen(bar) < r.x + r.w)
             x += madpo_grid_text(grid, x, r.y, r.x + r.w - x, dim, bar) + 1;
     }
@@ -228,7 +244,7 @@ void madpo_draw_keys(madpo_grid *grid, const madpo_view *view)
 
 /* ---- over everything ---- */
 
-static madpo_rect overlay(madpo_grid *grid, int w, int h, const char *title)
+madpo_rect madpo_draw_overlay(madpo_grid *grid, int w, int h, const char *title)
 {
     madpo_rect r = {.w = w < grid->w ? w : grid->w, .h = h < grid->h ? h : grid->h};
 
@@ -254,7 +270,7 @@ void madpo_draw_help(madpo_grid *grid, madpo_view *view)
 
     snprintf(title, sizeof title, " keys  %s%s  (type to narrow, Esc closes) ",
              view->help_filter[0] ? "with: " : "", view->help_filter);
-    r = overlay(grid, 100, grid->h - 2, title);
+    r = madpo_draw_overlay(grid, 100, grid->h - 2, title);
     for (int i = 0; i < madpo_n_keys; i++) {
         const madpo_key_row *key = &madpo_keys[i];
         bool heading = key->shown && !key->shown[0];
@@ -277,8 +293,8 @@ void madpo_draw_help(madpo_grid *grid, madpo_view *view)
 
 void madpo_draw_runs(madpo_grid *grid, const madpo_view *view)
 {
-    madpo_rect r = overlay(grid, 80, view->n_runs + 3 > 6 ? view->n_runs + 3 : 6,
-                           " runs beside this one  (Space compares, Esc closes) ");
+    madpo_rect r = madpo_draw_overlay(grid, 80, view->n_runs + 3 > 6 ? view->n_runs + 3 : 6,
+                                      " runs beside this one  (Space compares, Esc closes) ");
     int top = view->run_cursor >= r.h ? view->run_cursor - r.h + 1 : 0;
 
     if (view->n_runs == 0)
@@ -298,6 +314,20 @@ void madpo_draw_runs(madpo_grid *grid, const madpo_view *view)
 
 /* ---- all of it ---- */
 
+/* Where there are no panels: what steers the run is shown all the same, over the last line. */
+static void draw_last_line(madpo_grid *grid, madpo_view *view)
+{
+    bool typing = view->prompt == MADPO_PROMPT_STEER || view->prompt == MADPO_PROMPT_RATE;
+
+    if (view->steer.asking) {
+        madpo_steer_draw(grid, view);
+    } else if (typing || (view->control && view->message[0])) {
+        view->layout.keys = (madpo_rect){0, grid->h - 1, grid->w, 1};
+        madpo_grid_fill(grid, view->layout.keys, ' ', plain);
+        madpo_draw_keys(grid, view);
+    }
+}
+
 madpo_status madpo_view_render(madpo_grid *grid, madpo_view *view, int w, int h, madpo_error *err)
 {
     madpo_status st = madpo_grid_reset(grid, w, h, view->glyphs, err);
@@ -314,6 +344,7 @@ madpo_status madpo_view_render(madpo_grid *grid, madpo_view *view, int w, int h,
     view->layout = madpo_layout_make(w, h, &view->wish);
     if (view->layout.status_only) {
         madpo_draw_status(grid, view);
+        draw_last_line(grid, view);
         return MADPO_OK;
     }
     madpo_draw_header(grid, view);
@@ -323,7 +354,9 @@ madpo_status madpo_view_render(madpo_grid *grid, madpo_view *view, int w, int h,
     if (view->layout.notes.h > 0)
         madpo_draw_notes(grid, view);
     madpo_draw_keys(grid, view);
-    if (view->help)
+    if (view->steer.asking)
+        madpo_steer_draw(grid, view);
+    else if (view->help)
         madpo_draw_help(grid, view);
     else if (view->show_runs)
         madpo_draw_runs(grid, view);

@@ -121,6 +121,7 @@ madpo_status madpo_session_open(madpo_session *session, const madpo_tui_options 
         return st;
     madpo_view_init(&session->view, session->source);
     session->view.control = options->control;
+    session->view.attached = options->attached;
     st = session_words(session, options, err);
     for (int i = 0; st == MADPO_OK && i < MADPO_TUI_COMPARED && options->compare[i]; i++)
         st = madpo_view_compare(&session->view, options->compare[i], err);

@@ -17,6 +17,7 @@ typedef struct madpo_tui_options {
     const char *background;                  /* "dark", "light", "auto" */
     bool mouse;
     bool control;       /* may steer the run */
+    bool attached;      /* the run was started from here */
     const char *dump;   /* "80x24": print one picture and end; NULL = watch */
     const char *at;     /* "STEP" or "STAGE:STEP" to show; NULL = now */
     const char *script; /* file of keys typed before the picture is printed, NULL = none */

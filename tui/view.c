@@ -103,10 +103,11 @@ void madpo_view_go(madpo_view *view, int phase, double step)
 bool madpo_view_tick(madpo_view *view, double seconds)
 {
     const madpo_history *history = madpo_view_history(view);
+    bool done = madpo_steer_tick(view);
     double last;
 
     if (!view->playing || !view->replay || history->n_phases == 0)
-        return false;
+        return done;
     last = history->phases[view->phase]->step;
     view->step += seconds * view->speed * fmax(last, 1) / 60.0;
     if (view->step >= last && view->phase + 1 < (int)history->n_phases) {

@@ -9,6 +9,7 @@
 #include "tui/select.h"
 #include "tui/feed.h"
 #include "tui/stats.h"
+#include "tui/steer.h"
 
 /* Keys: Unicode code points, and these beyond them. */
 enum {
@@ -43,7 +44,8 @@ typedef enum madpo_prompt {
     MADPO_PROMPT_NONE,
     MADPO_PROMPT_SEARCH,
     MADPO_PROMPT_FILTER,
-    MADPO_PROMPT_HELP /* narrows the help */
+    MADPO_PROMPT_STEER, /* what the run is to do */
+    MADPO_PROMPT_RATE   /* a learning rate */
 } madpo_prompt;
 
 typedef enum madpo_log_kind {
@@ -105,8 +107,10 @@ typedef struct madpo_view {
     int help_scroll;
     char help_filter[MADPO_VIEW_TEXT];
     char message[200]; /* in place of the last note, until the next key */
-    bool control;      /* may steer the run (not yet: reserved for it) */
-    double now;        /* seconds since 1970, for "silent for"; NaN in dumps */
+    bool control;      /* may steer the run */
+    bool attached;     /* to a run started from here: its end is told, and waits to be seen */
+    madpo_steer steer;
+    double now; /* seconds since 1970, for "silent for"; NaN in dumps */
 } madpo_view;
 
 extern const double madpo_smoothings[];
@@ -154,6 +158,8 @@ typedef struct madpo_key_row {
     const char *shown, *bar, *help;
     madpo_action (*run)(madpo_view *view, int key);
 } madpo_key_row;
+/* What the keys that steer the run do: rows with it are in the bar only where that is allowed. */
+madpo_action madpo_key_steer(madpo_view *view, int key);
 extern const madpo_key_row madpo_keys[];
 extern const int madpo_n_keys;
 #endif

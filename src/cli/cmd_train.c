@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/strbuf.h"
+#include "cli/attach.h"
 #include "cli/commands.h"
 #include "cli/configure.h"
 #include "cli/detach.h"
@@ -18,7 +19,8 @@
 typedef struct train_options {
     madpo_cli_configure configure;
     const char *run, *control_file;
-    bool resume, headless, json, quiet, quick, detach;
+    bool resume, headless, json, quiet, quick, detach, no_tui;
+    bool plain; /* madpo demo: never the front end */
 } train_options;
 
 static int train_run(int argc, char **argv);
@@ -89,7 +91,7 @@ static int train_demo(int argc, char **argv);
     }
 
 #define TRAIN_MORE                                                                                 \
-    "SIGNALS\n"                                                                                    \
+    "SIGNALS (to the process of the run)\n"                                                        \
     "    INT, TERM  finish the step, save a checkpoint, exit with 3; a second one ends the\n"      \
     "               program at once\n"                                                             \
     "    HUP        the run goes on without its terminal\n"                                        \
@@ -105,7 +107,7 @@ static int train_demo(int argc, char **argv);
     "                                Hugging Face directories\n"                                   \
     "    DIR/checkpoints, log.txt, run.json, state.json\n"                                         \
     "    DIR/control.sock            while the run goes on: madpo ctl speaks to it\n"              \
-    "    DIR/trainer.out             what a run started with --detach would have printed\n"        \
+    "    DIR/trainer.out             what a run that is a process of its own printed\n"            \
     "\n"                                                                                           \
     "EXIT STATUS\n"                                                                                \
     "    0  done\n"                                                                                \
@@ -114,7 +116,10 @@ static int train_demo(int argc, char **argv);
     "       fit the run\n"                                                                         \
     "    3  stopped by the user, a checkpoint was saved\n"
 
-static const madpo_cli_option train_table[] = {TRAIN_OPTIONS};
+static const madpo_cli_option train_table[] = {
+    {"no-tui", NULL, MADPO_CLI_FLAG, offsetof(train_options, no_tui), 0,
+     "On a terminal: messages and a line of progress instead of the front end."},
+    TRAIN_OPTIONS};
 
 const madpo_cli_command madpo__command_train = {
     .name = "train",
@@ -126,13 +131,20 @@ const madpo_cli_command madpo__command_train = {
         "    (preference pairs), reward (reward model), margins (h, c and w of every pair),\n"
         "    policy (MADPO, or another of `madpo objectives`) and evaluate. Each leaves its\n"
         "    result in the run directory; stages that are done are not done again on --resume.\n"
-        "    Without CONFIG, --resume takes the configuration kept in the run directory.\n",
+        "    Without CONFIG, --resume takes the configuration kept in the run directory.\n"
+        "\n"
+        "    On a terminal the run is a process of its own, and the front end shows it as madpo\n"
+        "    watch --control does: the key q leaves the run going, Q stops it, ? explains the\n"
+        "    rest. When the run ends, the screen stays until q; then its last messages are\n"
+        "    printed, and its exit status is that of the command. Elsewhere, or with --no-tui,\n"
+        "    --headless, --json or --quiet, messages and progress are printed.\n",
     .options = train_table,
     .more = TRAIN_MORE "\n"
                        "EXAMPLES\n"
                        "    madpo train my.cfg --run runs/a --set policy.beta=0.2\n"
                        "    madpo train --run runs/a --resume\n"
                        "    madpo train my.cfg --run runs/b --detach\n"
+                       "    madpo train my.cfg --no-tui\n"
                        "    madpo train my.cfg --json | jq 'select(.ev == \"eval\")'\n",
     .run = train_run,
 };
@@ -228,10 +240,12 @@ static int train_here(const train_options *options, const madpo_config *config)
     return rc;
 }
 
-/* The same as a process of its own, which writes plain lines to a file in the run's folder. */
-static int train_detached(const train_options *options, const madpo_config *config)
+/* The same as a process of its own, which writes plain lines to a file in the run's folder; with
+ * `attach`, the front end shows it. */
+static int train_detached(const train_options *options, const madpo_config *config, bool attach)
 {
     train_options own = *options;
+    madpo_detached run;
     madpo_error err = MADPO_ERROR_INIT;
     char *name = NULL;
     int rc;
@@ -242,9 +256,14 @@ static int train_detached(const train_options *options, const madpo_config *conf
         own.run = name;
     own.headless = true;
     own.json = false;
-    rc = madpo__detach(own.run, own.resume, options->json);
+    if (attach)
+        printf("%s: starting, as a process of its own\n", own.run);
+    rc = madpo__detach(&run, own.run, own.resume);
     if (rc < 0)
         rc = train_here(&own, config);
+    else if (rc == MADPO_EXIT_DONE)
+        rc = attach ? madpo__attach(&run) : madpo__detached_say_where(&run, options->json);
+    madpo__detached_dispose(&run);
     free(name);
     return rc;
 }
@@ -253,10 +272,14 @@ static int train_with(const train_options *options)
 {
     madpo_config *config = NULL;
     int rc = madpo__cli_configure(&config, &options->configure);
+    bool attach;
 
     if (rc >= 0)
         return rc;
-    rc = options->detach ? train_detached(options, config) : train_here(options, config);
+    attach = !options->detach && !options->no_tui && !options->plain && !options->headless &&
+             !options->json && !options->quiet && madpo__attach_possible();
+    rc = options->detach || attach ? train_detached(options, config, attach)
+                                   : train_here(options, config);
     madpo_config_free(config);
     return rc;
 }
@@ -319,6 +342,7 @@ static int train_demo(int argc, char **argv)
             argv[0]);
     if (rc < 0 && options.resume && !options.run)
         rc = train_resume_what("demo");
+    options.plain = true;
     options.configure.embedded = options.quick ? "demo-quick.cfg" : "demo.cfg";
     if (rc < 0)
         rc = train_with(&options);

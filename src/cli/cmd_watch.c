@@ -15,7 +15,7 @@ typedef struct watch_options {
     const char *dump, *at, *glyphs, *color, *background, *script;
     madpo_cli_list compare;
     double every;
-    bool no_mouse, plain;
+    bool no_mouse, plain, control;
 } watch_options;
 
 static int watch_run(int argc, char **argv);
@@ -33,6 +33,9 @@ static const madpo_cli_option watch_table[] = {
      "Leave the mouse to the terminal (the key m takes it)."},
     {"plain", NULL, MADPO_CLI_FLAG, offsetof(watch_options, plain), 0,
      "No pictures: a line of text when the run has moved on, for screen readers and logs."},
+    {"control", NULL, MADPO_CLI_FLAG, offsetof(watch_options, control), 0,
+     "Keys may steer the run: pause, checkpoint, evaluation, learning rate, stop. Each asks "
+     "first."},
     {"every", "SECONDS", MADPO_CLI_REAL, offsetof(watch_options, every), 0,
      "Seconds between plain lines (10)."},
     {"dump-screen", "WxH", MADPO_CLI_TEXT, offsetof(watch_options, dump), 0,
@@ -51,6 +54,7 @@ const madpo_cli_command madpo__command_watch = {
         "    Show the run directory RUN, or the newest run in runs/, while it is written or\n"
         "    long after. Watching changes nothing: leaving, a lost terminal or a crash of the\n"
         "    picture never touches the training. The key ? explains all others.\n"
+        "    With --control, keys ask the run to do what madpo ctl can ask of it.\n"
         "\n"
         "    Without a terminal, plain lines are printed until the run ends.\n",
     .options = watch_table,
@@ -61,6 +65,7 @@ const madpo_cli_command madpo__command_watch = {
             "EXAMPLES\n"
             "    madpo watch\n"
             "    madpo watch runs/a --compare runs/b\n"
+            "    madpo watch runs/a --control\n"
             "    madpo watch runs/a --dump-screen 120x40 --at 100\n"
             "    madpo watch runs/a --dump-screen 80x24 --glyphs=ascii --script keys.txt\n",
     .run = watch_run,
@@ -105,6 +110,7 @@ static int watch_run(int argc, char **argv)
                                  .color = o.color,
                                  .background = o.background,
                                  .mouse = !o.no_mouse,
+                                 .control = o.control,
                                  .dump = o.dump,
                                  .at = o.at,
                                  .script = o.script,
@@ -115,6 +121,8 @@ static int watch_run(int argc, char **argv)
         rc = madpo__cli_usage("watch: one run at a time; --compare RUN adds the curves of others");
     if (rc < 0 && o.compare.n > MADPO_TUI_COMPARED)
         rc = madpo__cli_usage("watch: at most %d runs to compare with", MADPO_TUI_COMPARED);
+    if (rc < 0 && o.control && o.plain)
+        rc = madpo__cli_usage("watch: --plain takes no keys; madpo ctl RUN steers the run");
     if (rc < 0 && o.script && !o.dump)
         rc = madpo__cli_usage("watch: --script types into the picture of --dump-screen");
     if (rc < 0) {

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,7 +71,7 @@ static int detach_become(int out)
 }
 
 /* Is the run there, written by this process, and does it listen? */
-static bool detach_is_up(const char *run_dir, pid_t child, double *live_since)
+static bool detach_is_up(const char *run_dir, long child, double *live_since)
 {
     const madpo_control_request status = {.action = MADPO_CONTROL_STATUS};
     madpo_run_reader *reader = NULL;
@@ -80,7 +81,7 @@ static bool detach_is_up(const char *run_dir, pid_t child, double *live_since)
 
     if (madpo_run_reader_open(&reader, run_dir, NULL) != MADPO_OK)
         return false;
-    live = madpo_run_reader_is_live(reader, &pid) && pid == (long)child;
+    live = madpo_run_reader_is_live(reader, &pid) && pid == child;
     madpo_run_reader_close(reader);
     if (!live)
         return false;
@@ -91,23 +92,42 @@ static bool detach_is_up(const char *run_dir, pid_t child, double *live_since)
     return listens || madpo_clock_monotonic() - *live_since > listen_within;
 }
 
-/* The last line of what the run printed from `start` on says why it ended. */
-static void detach_say_why(const char *path, off_t start, int code)
+static void detach_say_signal(const madpo_detached *run)
+{
+    const char *name = strsignal(run->signal);
+    madpo_run_reader *reader = NULL;
+
+    if (madpo_run_reader_open(&reader, run->dir, NULL) == MADPO_OK)
+        fprintf(stderr,
+                "madpo: the run was ended by signal %d (%s); go on with: madpo train --run %s "
+                "--resume\n",
+                run->signal, name, run->dir);
+    else
+        fprintf(stderr, "madpo: the run was ended by signal %d (%s) before it had begun\n",
+                run->signal, name);
+    madpo_run_reader_close(reader);
+}
+
+void madpo__detached_say_why(const madpo_detached *run)
 {
     char *text = NULL, *line, *rest = NULL, *last = NULL;
-    size_t n = 0;
+    size_t start = (size_t)run->start, n = 0;
 
-    if (madpo_file_read(&text, &n, path, NULL) == MADPO_OK && (size_t)start < n)
+    if (run->signal > 0) {
+        detach_say_signal(run);
+        return;
+    }
+    if (madpo_file_read(&text, &n, run->path, NULL) == MADPO_OK && start < n)
         for (line = strtok_r(text + start, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
             last = line;
     if (last && strncmp(last, "madpo: ", 7) == 0)
         fprintf(stderr, "%s\n", last);
     else
-        fprintf(stderr, "madpo: the run ended at once (%d); see %s\n", code, path);
+        fprintf(stderr, "madpo: the run ended with exit code %d; see %s\n", run->code, run->path);
     free(text);
 }
 
-static int detach_say_where(const char *run_dir, pid_t child, bool json)
+int madpo__detached_say_where(const madpo_detached *run, bool json)
 {
     madpo_error err = MADPO_ERROR_INIT;
     json_t *object;
@@ -115,11 +135,11 @@ static int detach_say_where(const char *run_dir, pid_t child, bool json)
     int rc = MADPO_EXIT_DONE;
 
     if (!json) {
-        printf("%s: running as process %ld\n", run_dir, (long)child);
+        printf("%s: running as process %ld\n", run->dir, run->pid);
         return rc;
     }
-    object = json_pack("{s:o,s:I}", "run", madpo_json_text(run_dir, strlen(run_dir)), "pid",
-                       (json_int_t)child);
+    object = json_pack("{s:o,s:I}", "run", madpo_json_text(run->dir, strlen(run->dir)), "pid",
+                       (json_int_t)run->pid);
     if (!object)
         rc = madpo__cli_out_of_memory();
     else if (madpo_json_dump(&text, object, &err) != MADPO_OK)
@@ -131,54 +151,104 @@ static int detach_say_where(const char *run_dir, pid_t child, bool json)
     return rc;
 }
 
+int madpo__detached_code(madpo_detached *run)
+{
+    int status = 0;
+
+    if (run->code < 0 && waitpid((pid_t)run->pid, &status, WNOHANG) == (pid_t)run->pid) {
+        run->code = WIFEXITED(status) ? WEXITSTATUS(status) : MADPO_EXIT_FAILED;
+        run->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    }
+    return run->code;
+}
+
+/* ---- waiting for it to begin ---- */
+
+static volatile sig_atomic_t detach_child, detach_interrupted;
+
+/* Who interrupts a command that is still starting a run does not want the run. */
+static void on_interrupt(int number)
+{
+    static const char text[] = "\nmadpo: stopping the run; once more to stop it at once\n";
+    ssize_t n = detach_interrupted ? 0 : write(STDERR_FILENO, text, sizeof text - 1);
+
+    (void)number;
+    (void)n;
+    detach_interrupted = 1;
+    kill((pid_t)detach_child, SIGTERM);
+}
+
 /* In the old process: wait until the run has begun or ended. */
-static int detach_watch(const char *run_dir, const char *path, off_t start, pid_t child, bool json)
+static int detach_wait(madpo_detached *run)
 {
     const struct timespec pause = {0, 20000000};
     double live_since = -1.0;
-    int status = 0;
 
-    while (!detach_is_up(run_dir, child, &live_since)) {
-        if (waitpid(child, &status, WNOHANG) == child) {
-            if (WIFEXITED(status) && WEXITSTATUS(status) == MADPO_EXIT_DONE)
-                break; /* so short a run that it is over */
-            status = WIFEXITED(status) ? WEXITSTATUS(status) : MADPO_EXIT_FAILED;
-            detach_say_why(path, start, status);
-            return status;
+    while (!detach_is_up(run->dir, run->pid, &live_since)) {
+        if (madpo__detached_code(run) == MADPO_EXIT_DONE)
+            break; /* so short a run that it is over */
+        if (run->code > 0) {
+            madpo__detached_say_why(run);
+            return run->code;
         }
         nanosleep(&pause, NULL);
     }
-    return detach_say_where(run_dir, child, json);
+    return MADPO_EXIT_DONE;
 }
 
-int madpo__detach(const char *run_dir, bool resume, bool json)
+static int detach_watch(madpo_detached *run)
+{
+    struct sigaction action, was;
+    int rc;
+
+    memset(&action, 0, sizeof action);
+    sigemptyset(&action.sa_mask);
+    action.sa_handler = on_interrupt;
+    detach_child = (sig_atomic_t)run->pid;
+    sigaction(SIGINT, NULL, &was);
+    if (was.sa_handler != SIG_IGN)
+        sigaction(SIGINT, &action, NULL);
+    rc = detach_wait(run);
+    sigaction(SIGINT, &was, NULL);
+    return rc;
+}
+
+int madpo__detach(madpo_detached *run, const char *run_dir, bool resume)
 {
     madpo_error err = MADPO_ERROR_INIT;
-    char *path = NULL;
     int out = -1, rc;
-    off_t start = 0;
-    pid_t child;
+    pid_t child = -1;
     madpo_status st = detach_check(run_dir, resume, &err);
 
+    *run = (madpo_detached){.dir = run_dir, .code = -1};
     if (st == MADPO_OK)
-        st = detach_open(&out, &path, run_dir, &err);
+        st = detach_open(&out, &run->path, run_dir, &err);
     if (st == MADPO_OK) {
-        start = lseek(out, 0, SEEK_END);
+        off_t end = lseek(out, 0, SEEK_END);
+
+        run->start = end > 0 ? end : 0;
         fflush(NULL);
+        signal(SIGCHLD, SIG_DFL); /* where it was ignored, there would be no exit code */
         child = fork();
         if (child < 0)
             st = madpo_error_errno(&err, MADPO_ERR_IO, errno, "cannot start a process");
     }
+    run->pid = (long)child;
     if (st != MADPO_OK) {
         rc = madpo__cli_fail(&err);
     } else if (child == 0) {
         rc = detach_become(out);
         out = -1;
     } else {
-        rc = detach_watch(run_dir, path, start > 0 ? start : 0, child, json);
+        rc = detach_watch(run);
     }
     if (out >= 0)
         close(out);
-    free(path);
     return rc;
+}
+
+void madpo__detached_dispose(madpo_detached *run)
+{
+    free(run->path);
+    run->path = NULL;
 }

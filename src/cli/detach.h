@@ -3,9 +3,27 @@
 /* A run as a process of its own: its own session, so that no terminal takes it along, nothing to
  * read, and what it would have printed in trainer.out in its folder. */
 #include <stdbool.h>
+#include <sys/types.h>
+
+typedef struct madpo_detached {
+    const char *dir; /* borrowed */
+    char *path;      /* owned: what it prints goes there, from byte `start` on */
+    off_t start;
+    long pid;
+    int signal; /* that ended it, 0 = none did */
+    int code;   /* its exit code, -1 while it runs: ask madpo__detached_code */
+} madpo_detached;
 
 /* Fork; the program must not have a second thread yet. In the new process this returns -1, and it
- * goes on as the run. In the old one it returns once the run has begun, or failed to: the exit
- * code, with folder and process id printed (as one JSON object if `json`), or what went wrong. */
-int madpo__detach(const char *run_dir, bool resume, bool json);
+ * goes on as the run. In the old one (where INT stops the run meanwhile) it returns once the run
+ * has begun, or failed to, which is then printed: the exit code so far. Dispose of *run in any
+ * case. */
+int madpo__detach(madpo_detached *run, const char *run_dir, bool resume);
+void madpo__detached_dispose(madpo_detached *run);
+/* Print folder and process id, as one JSON object if `json`; returns the exit code. */
+int madpo__detached_say_where(const madpo_detached *run, bool json);
+/* Its exit code if it has ended, else -1. */
+int madpo__detached_code(madpo_detached *run);
+/* Say why it ended: the signal, or the last line that it printed. */
+void madpo__detached_say_why(const madpo_detached *run);
 #endif

@@ -25,7 +25,7 @@ same_results whole hup
 say "a terminal that goes away while lines are drawn on it"
 if command -v script >/dev/null; then
     TERM=xterm script -qec "exec '$MADPO' train '$tiny' --set run.stages=sft --set sft.max_steps=600 \
-        --set sft.checkpoint_every=0 --run terminal" /dev/null </dev/null >/dev/null 2>&1 &
+        --set sft.checkpoint_every=0 --run terminal --no-tui" /dev/null </dev/null >/dev/null 2>&1 &
     terminal=$!
     for ((i = 0; i < 600; i++)); do
         grep -qs '"ev":"step"' terminal/events.jsonl && break
