@@ -128,8 +128,20 @@ static void ctl_print(const json_t *reply, const madpo_control_request *request,
 
 /* ---- asking ---- */
 
-/* Ask for the status until the run has done request `id`. Nobody listening any more is what a stop
- * ends in, and a failure otherwise. */
+/* Does a process still hold the run? It listens no more a moment before it lets go. */
+static bool ctl_is_held(const char *run_dir)
+{
+    madpo_run_reader *reader = NULL;
+    long pid;
+    bool held = madpo_run_reader_open(&reader, run_dir, NULL) == MADPO_OK &&
+                madpo_run_reader_is_live(reader, &pid);
+
+    madpo_run_reader_close(reader);
+    return held;
+}
+
+/* Ask for the status until the run has done request `id`. Nobody listening any more, and nobody
+ * holding the run, is what a stop ends in; a failure otherwise. */
 static int ctl_wait(const char *run_dir, const madpo_control_request *request, long long id,
                     double timeout)
 {
@@ -145,8 +157,10 @@ static int ctl_wait(const char *run_dir, const madpo_control_request *request, l
 
         done = st == MADPO_OK && ctl_int(json_object_get(reply, "status"), "applied") >= id;
         json_decref(reply);
-        if (st != MADPO_OK)
-            return stop ? MADPO_EXIT_DONE : madpo__cli_fail(&err);
+        if (st != MADPO_OK && !stop)
+            return madpo__cli_fail(&err);
+        if (st != MADPO_OK && !ctl_is_held(run_dir))
+            return MADPO_EXIT_DONE;
         if ((!done || stop) && madpo_clock_monotonic() > until) {
             fprintf(stderr, "madpo: %s was accepted, but is not done after %g s\n",
                     madpo_control_action_name(request->action), timeout);

@@ -91,9 +91,9 @@ has text '^state +running$'
 
 say "a run that was killed"
 kill -KILL "$pid"
-for ((i = 0; i < 100; i++)); do
-    "$MADPO" ctl live status >/dev/null 2>&1 || break
-    sleep 0.1
+for ((i = 0; i < 200; i++)); do # until it holds nothing any more: it is gone, or waits to be collected
+    grep -q '^State:[[:space:]]*[^ZX]' "/proc/$pid/status" 2>/dev/null || break
+    sleep 0.05
 done
 report live
 has text '^state +broken off$'
