@@ -233,11 +233,6 @@ const madpo_arch *madpo_arch_find(const char *name)
     return NULL;
 }
 
-const madpo_arch *madpo_arch_at(size_t i)
-{
-    return i < COUNT(architectures) ? &architectures[i] : NULL;
-}
-
 const char *madpo_arch_names(void)
 {
     return "llama, gemma3, qwen2, qwen3, gpt2, gpt_neox";

@@ -212,8 +212,7 @@ static void back_rope(back *b, int32_t l)
 {
     madpo_model *m = b->m;
     const madpo_model_config *c = &m->config;
-    madpo_tensor rope =
-        madpo_model_layer_is_full(c, l) || !c->arch->local_global ? m->rope_full : m->rope_local;
+    madpo_tensor rope = madpo__layer_rope(m, l);
     int64_t rotary = madpo_model_rotary(c);
 
     if (b->st == MADPO_OK && rotary > 0)

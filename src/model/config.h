@@ -52,7 +52,6 @@ typedef struct madpo_arch {
     bool linear_transposed;               /* files store linear maps [in,out] (GPT-2's Conv1D) */
 } madpo_arch;
 const madpo_arch *madpo_arch_find(const char *name); /* by name or hf_type; NULL if unknown */
-const madpo_arch *madpo_arch_at(size_t i);           /* NULL behind the last */
 const char *madpo_arch_names(void);                  /* "llama, gemma3, …", for messages */
 
 /* How RoPE's frequencies are stretched (Llama 3.1's rule; "linear" divides all). */

@@ -27,6 +27,13 @@ float madpo__attn_scale(const madpo_model_config *c)
     return (float)(c->attn_scale > 0 ? c->attn_scale : 1.0 / sqrt(c->D));
 }
 
+madpo_tensor madpo__layer_rope(const madpo_model *m, int32_t l)
+{
+    bool full = madpo_model_layer_is_full(&m->config, l);
+
+    return full || !m->config.arch->local_global ? m->rope_full : m->rope_local;
+}
+
 madpo_status madpo__linear(madpo_model *m, madpo_tensor y, madpo_tensor x, madpo_tensor w,
                            madpo_tensor packed, const int64_t mnk[3], madpo_error *err)
 {
@@ -145,8 +152,7 @@ static madpo_status project_qkv(madpo_model *m, int32_t l, const madpo__pass *pa
     const madpo__params *w = &m->w.layer[l];
     madpo__acts *a = &m->acts[l];
     bool qk_norm = c->arch->qk_norm;
-    madpo_tensor rope =
-        madpo_model_layer_is_full(c, l) || !c->arch->local_global ? m->rope_full : m->rope_local;
+    madpo_tensor rope = madpo__layer_rope(m, l);
     const madpo_tensor y[3] = {qk_norm ? a->q_in : a->q, qk_norm ? a->k_in : a->k, a->v};
     int64_t T = pass->T, rotary = madpo_model_rotary(c);
     float eps = (float)c->norm_eps;

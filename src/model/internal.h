@@ -4,8 +4,8 @@
  *
  * weights.c lays the weight table out, lora.c the adapters, plan.c the activations; upload.c brings
  * batches to the device, forward.c and backward.c run the layers, generate.c the KV cache; io.c and
- * adapter_io.c read and write files. Letters as in
- * base/batch.h and model/config.h: T tokens, R rows, V, C, L, H, K, D, F.
+ * adapter_io.c read and write files. Letters as in base/batch.h and model/config.h: T tokens,
+ * R rows, V, C, L, H, K, D, F.
  */
 #include "model/tables.h"
 #include "ops/head.h"
@@ -209,6 +209,8 @@ madpo_dtype madpo__base_dtype(const madpo_model *m);
 /* The head's tensors for R rows of the batch uploaded last. */
 madpo_head_io madpo__head_io(const madpo_model *m, int64_t R);
 float madpo__attn_scale(const madpo_model_config *config);
+/* The RoPE table that layer l turns by. */
+madpo_tensor madpo__layer_rope(const madpo_model *m, int32_t l);
 
 /* generate.c */
 madpo_status madpo__gen_init(madpo_model *m, madpo_error *err) MADPO_MUST_CHECK;
