@@ -1,0 +1,272 @@
+/* Keys that move, and those of the panels, plots and of time; see keys.h. */
+#include "tui/keys.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "tui/cursor.h"
+#include "tui/runs.h"
+
+/* ---- moving ---- */
+
+static size_t page_of(const madpo_view *view)
+{
+    int h = view->layout.panel[view->wish.focus].h - 3;
+
+    return h > 1 ? (size_t)h : 1;
+}
+
+madpo_action madpo_key_move(madpo_view *view, int key)
+{
+    static const struct {
+        int key;
+        double across, down;
+    } ways[] = {{MADPO_KEY_UP, 0, -1},   {'k', 0, -1}, {MADPO_KEY_DOWN, 0, 1},  {'j', 0, 1},
+                {MADPO_KEY_LEFT, -1, 0}, {'h', -1, 0}, {MADPO_KEY_RIGHT, 1, 0}, {'l', 1, 0}};
+
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++)
+        if (ways[i].key == key)
+            madpo_cursor_move(view, ways[i].across, ways[i].down);
+    return MADPO_ACTION_NONE;
+}
+
+madpo_action madpo_key_page(madpo_view *view, int key)
+{
+    double way = key == MADPO_KEY_PAGE_UP ? -1 : 1;
+
+    if (madpo_panel_is_wide(view->wish.focus))
+        madpo_cursor_move(view, 0, way * (double)page_of(view));
+    else
+        madpo_cursor_move(view, way * 10, 0);
+    return MADPO_ACTION_NONE;
+}
+
+/* First and last; in the plots, the last is now: whatever was replayed, zoomed or pointed at. */
+madpo_action madpo_key_end(madpo_view *view, int key)
+{
+    double low, high;
+
+    if (madpo_panel_is_wide(view->wish.focus)) {
+        madpo_cursor_move(view, 0, key == MADPO_KEY_HOME ? -1e6 : 1e6);
+    } else if (key == MADPO_KEY_HOME) {
+        madpo_cursor_range(view, &low, &high);
+        view->cross = low;
+    } else {
+        view->cross = (double)NAN;
+        view->replay = view->playing = false;
+    }
+    return MADPO_ACTION_NONE;
+}
+
+/* ---- panels ---- */
+
+madpo_action madpo_key_tab(madpo_view *view, int key)
+{
+    int step = key == MADPO_KEY_TAB ? 1 : MADPO_PANELS - 2;
+    int panel = view->wish.focus;
+
+    for (int i = 1; i < MADPO_PANELS; i++) {
+        panel = 1 + (panel - 1 + step) % (MADPO_PANELS - 1);
+        if (view->layout.n_panels <= 1 || view->layout.panel[panel].w > 0)
+            break;
+    }
+    madpo_view_focus(view, (madpo_panel)panel);
+    return MADPO_ACTION_NONE;
+}
+
+madpo_action madpo_key_panel(madpo_view *view, int key)
+{
+    madpo_view_focus(view, key == '0' ? MADPO_PANEL_LOG : (madpo_panel)(key - '0'));
+    return MADPO_ACTION_NONE;
+}
+
+madpo_action madpo_key_zoom_panel(madpo_view *view, int key)
+{
+    view->wish.zoomed = key == '_' ? false : key == '+' ? true : !view->wish.zoomed;
+    return MADPO_ACTION_NONE;
+}
+
+/* One layer back. */
+madpo_action madpo_key_escape(madpo_view *view, int key)
+{
+    (void)key;
+    if (view->wish.zoomed)
+        view->wish.zoomed = false;
+    else if (view->wish.focus == MADPO_PANEL_PAIR)
+        madpo_view_focus(view, MADPO_PANEL_SAMPLES);
+    else if (!isnan(view->cross))
+        view->cross = (double)NAN;
+    else if (view->bin >= 0)
+        view->bin = -1;
+    else if (view->replay)
+        view->replay = view->playing = false;
+    else if (view->wish.guest_plot || view->wish.guest_wide) {
+        view->wish.guest_plot = view->wish.guest_wide = MADPO_PANEL_NONE;
+        view->wish.focus = MADPO_PANEL_LOSS;
+    }
+    return MADPO_ACTION_NONE;
+}
+
+madpo_action madpo_key_warnings(madpo_view *view, int key)
+{
+    (void)key;
+    if (view->wish.focus == MADPO_PANEL_LOG)
+        view->log_kind = (madpo_log_kind)((view->log_kind + 1) % MADPO_LOG_KINDS);
+    view->log_scroll = 0;
+    madpo_view_focus(view, MADPO_PANEL_LOG);
+    return MADPO_ACTION_NONE;
+}
+
+/* ---- plots ---- */
+
+madpo_action madpo_key_zoom_x(madpo_view *view, int key)
+{
+    madpo_cursor_zoom(view, key == 'i');
+    return MADPO_ACTION_NONE;
+}
+
+madpo_action madpo_key_pan(madpo_view *view, int key)
+{
+    double all_low, all_high, width = view->x_high - view->x_low;
+
+    if (!(width > 0) || !madpo_cursor_extent(view, &all_low, &all_high))
+        return MADPO_ACTION_NONE;
+    view->x_low += width * (key == '<' ? -0.25 : 0.25);
+    view->x_low = fmax(all_low, fmin(view->x_low, all_high - width));
+    view->x_high = view->x_low + width;
+    return MADPO_ACTION_NONE;
+}
+
+madpo_action madpo_key_reset(madpo_view *view, int key)
+{
+    (void)key;
+    view->x_low = view->x_high = view->cross = (double)NAN;
+    view->has_preview = false;
+    view->preview = view->source->weight;
+    view->preview_beta = view->source->beta;
+    view->plot_phase = -1;
+    return MADPO_ACTION_NONE;
+}
+
+madpo_action madpo_key_smooth(madpo_view *view, int key)
+{
+    int step = key == 's' ? 1 : MADPO_SMOOTHINGS - 1;
+
+    view->smoothing = (view->smoothing + step) % MADPO_SMOOTHINGS;
+    snprintf(view->message, sizeof view->message, "smoothing %g",
+             madpo_smoothings[view->smoothing]);
+    return MADPO_ACTION_NONE;
+}
+
+madpo_action madpo_key_switch(madpo_view *view, int key)
+{
+    if (key == 'y') {
+        view->log_y = !view->log_y;
+    } else if (key == 'Y') {
+        view->clip = !view->clip;
+    } else if (key == 'g') {
+        view->guides = !view->guides;
+    } else if (key == 'x') {
+        view->axis = (madpo_axis)((view->axis + 1) % MADPO_AXES);
+        view->x_low = view->x_high = view->cross = (double)NAN;
+    } else if (key == 't') {
+        view->glyphs = (madpo_glyphs)((view->glyphs + 1) % MADPO_GLYPHS_KINDS);
+    }
+    return MADPO_ACTION_NONE;
+}
+
+/* The next stage that has a loss. */
+madpo_action madpo_key_stage(madpo_view *view, int key)
+{
+    const madpo_history *history = madpo_view_history(view);
+    int n = (int)history->n_phases, phase = madpo_view_plot_phase(view);
+
+    for (int i = 0; i < n; i++) {
+        phase = (phase + (key == 'b' ? 1 : n - 1)) % n;
+        if (madpo_phase_metric(history->phases[phase], "loss"))
+            break;
+    }
+    view->plot_phase = phase;
+    view->x_low = view->x_high = view->cross = (double)NAN;
+    return MADPO_ACTION_NONE;
+}
+
+/* ---- parameters of the weight ---- */
+
+madpo_action madpo_key_parameter(madpo_view *view, int key)
+{
+    madpo_weight_options *w = &view->preview;
+    double up = key == ')' ? 1 : -1;
+
+    if (!view->has_preview) {
+        view->preview = view->source->weight;
+        view->preview_beta = view->source->beta;
+    }
+    view->has_preview = true;
+    if (view->parameter == 0)
+        w->c_max = fmax(1.0, w->c_max + 0.1 * up);
+    else if (view->parameter == 1)
+        w->c_min = fmin(0.95, fmax(0.0, w->c_min + 0.05 * up));
+    else if (view->parameter == 2)
+        w->tau = fmax(0.1, w->tau + (w->tau > 2 ? 0.25 : 0.1) * up);
+    else if (view->parameter == 3)
+        w->lambda = fmax(0.05, w->lambda * pow(1.15, up));
+    else if (isfinite(view->preview_beta))
+        view->preview_beta = fmax(1e-4, view->preview_beta * pow(1.15, up));
+    madpo_view_focus(view, MADPO_PANEL_MARGINS);
+    return MADPO_ACTION_NONE;
+}
+
+/* ---- time ---- */
+
+madpo_action madpo_key_replay(madpo_view *view, int key)
+{
+    const madpo_history *history = madpo_view_history(view);
+    madpo_moment at = madpo_view_moment(view);
+    double step, last;
+
+    if (at.phase < 0)
+        return MADPO_ACTION_NONE;
+    last = history->phases[at.phase]->step;
+    step = at.step + (key == '[' ? -1 : 1) * fmax(1, floor(last / 50));
+    if (key == '[' && step < 0 && at.phase > 0)
+        madpo_view_go(view, at.phase - 1, history->phases[at.phase - 1]->step);
+    else if (key == ']' && step > last && at.phase + 1 < (int)history->n_phases)
+        madpo_view_go(view, at.phase + 1, 0);
+    else
+        madpo_view_go(view, at.phase, step);
+    return MADPO_ACTION_NONE;
+}
+
+madpo_action madpo_key_play(madpo_view *view, int key)
+{
+    const madpo_history *history = madpo_view_history(view);
+
+    if (key == '{' || key == '}') {
+        view->speed = fmin(64, fmax(1.0 / 16, view->speed * (key == '{' ? 0.5 : 2)));
+    } else if (key == 'F') {
+        madpo_moment at = madpo_view_moment(view);
+
+        view->playing = false;
+        if (view->replay)
+            view->replay = false;
+        else
+            madpo_view_go(view, at.phase, at.step);
+    } else {
+        view->playing = !view->playing;
+        if (view->playing && !view->replay) { /* from the beginning of what is shown */
+            int phase = madpo_view_plot_phase(view);
+
+            madpo_view_go(view, phase < 0 ? (int)history->n_phases - 1 : phase, 0);
+        }
+    }
+    snprintf(view->message, sizeof view->message, "%s, speed %gx",
+             view->playing  ? "playing"
+             : view->replay ? "stopped"
+                            : "live",
+             view->speed);
+    return MADPO_ACTION_NONE;
+}

@@ -1,0 +1,142 @@
+/* Keys of the sample list; see keys.h. */
+#include "tui/keys.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "tui/cursor.h"
+#include "tui/runs.h"
+
+static void say(madpo_view *view, const char *text)
+{
+    snprintf(view->message, sizeof view->message, "%.199s", text);
+}
+
+madpo_action madpo_key_sort(madpo_view *view, int key)
+{
+    if (key == 'O')
+        view->descending = !view->descending;
+    else
+        view->sort = (madpo_sort)((view->sort + 1) % MADPO_SORTS);
+    view->list_stale = true;
+    view->cursor = view->top = 0;
+    snprintf(view->message, sizeof view->message, "sorted by %s, %s", madpo_sort_names[view->sort],
+             view->descending ? "largest first" : "smallest first");
+    return MADPO_ACTION_NONE;
+}
+
+madpo_action madpo_key_pick(madpo_view *view, int key)
+{
+    double width;
+
+    (void)key;
+    if (view->n_bins < 1 || view->stats.version == 0)
+        return MADPO_ACTION_NONE;
+    if (view->bin < 0)
+        view->bin = view->n_bins / 2;
+    width = (view->stats.high - view->stats.low) / view->n_bins;
+    view->bin_low = view->bin > 0 ? view->stats.low + width * view->bin : -INFINITY;
+    view->bin_high =
+        view->bin + 1 < view->n_bins ? view->stats.low + width * (view->bin + 1) : INFINITY;
+    view->list_stale = true;
+    view->cursor = view->top = 0;
+    madpo_view_focus(view, MADPO_PANEL_SAMPLES);
+    return MADPO_ACTION_NONE;
+}
+
+madpo_action madpo_key_enter(madpo_view *view, int key)
+{
+    if (view->wish.focus == MADPO_PANEL_MARGINS)
+        return madpo_key_pick(view, key);
+    if (view->wish.focus == MADPO_PANEL_SAMPLES && madpo_view_sample(view)) {
+        view->pair_scroll = 0;
+        madpo_view_focus(view, MADPO_PANEL_PAIR);
+        view->wish.guest_wide =
+            view->layout.panel[MADPO_PANEL_PAIR].w > 0 ? view->wish.guest_wide : MADPO_PANEL_PAIR;
+    } else if (!madpo_panel_is_wide(view->wish.focus)) {
+        view->wish.zoomed = !view->wish.zoomed;
+    }
+    return MADPO_ACTION_NONE;
+}
+
+madpo_action madpo_key_mark(madpo_view *view, int key)
+{
+    madpo_samples *samples = &madpo_feed_story_mutable(view->source)->samples;
+
+    (void)key;
+    if (madpo_view_sample(view)) {
+        madpo_sample *sample = &samples->v[view->list[view->cursor]];
+
+        sample->marked = !sample->marked;
+        madpo_cursor_list(view, 1);
+    }
+    return MADPO_ACTION_NONE;
+}
+
+madpo_action madpo_key_export(madpo_view *view, int key)
+{
+    madpo_error err = MADPO_ERROR_INIT;
+    char path[300];
+    size_t n;
+
+    (void)key;
+    snprintf(path, sizeof path, "%s-marked.txt", view->source->name);
+    if (madpo_runs_export(madpo_view_samples(view), path, &n, &err) != MADPO_OK)
+        say(view, err.message);
+    else if (n == 0)
+        say(view, "no pair is marked; Space marks one");
+    else
+        snprintf(view->message, sizeof view->message, "%zu ids written to %.160s", n, path);
+    return MADPO_ACTION_NONE;
+}
+
+madpo_action madpo_key_unfilter(madpo_view *view, int key)
+{
+    (void)key;
+    view->filter = (madpo_filter){0};
+    view->filter_text[0] = '\0';
+    view->bin_low = view->bin_high = (double)NAN;
+    view->list_stale = true;
+    return MADPO_ACTION_NONE;
+}
+
+madpo_action madpo_key_prompt(madpo_view *view, int key)
+{
+    view->prompt = key == '/' ? MADPO_PROMPT_SEARCH : MADPO_PROMPT_FILTER;
+    snprintf(view->typed, sizeof view->typed, "%s", key == 'f' ? view->filter_text : "");
+    return MADPO_ACTION_NONE;
+}
+
+/* The next pair whose text holds what was searched, in the order of the list. */
+madpo_action madpo_key_next(madpo_view *view, int key)
+{
+    madpo_filter wanted = {.n = 0};
+    madpo_error err = MADPO_ERROR_INIT;
+    size_t n = view->n_list;
+    char words[MADPO_VIEW_TEXT + 8];
+
+    if (!view->search[0] || n == 0)
+        return MADPO_ACTION_NONE;
+    snprintf(words, sizeof words, "%s", view->search);
+    if (madpo_filter_parse(&wanted, words, &err) != MADPO_OK) {
+        say(view, err.message);
+        return MADPO_ACTION_NONE;
+    }
+    for (size_t i = 1; i <= n; i++) {
+        size_t at = (view->cursor + (key == 'N' ? n - i : i)) % n;
+
+        if (madpo_filter_holds(&wanted, view->source, &madpo_view_samples(view)->v[view->list[at]],
+                               madpo_view_policy_step(view))) {
+            view->cursor = at;
+            view->pair_scroll = 0;
+            if (view->wish.focus != MADPO_PANEL_PAIR)
+                madpo_view_focus(view, MADPO_PANEL_SAMPLES);
+            return MADPO_ACTION_NONE;
+        }
+    }
+    snprintf(view->message, sizeof view->message, "no pair here has \"%.100s\"", view->search);
+    return MADPO_ACTION_NONE;
+}
