@@ -157,6 +157,12 @@ static madpo_status decode_line(tokenize *t, const char *line, size_t n, int num
 
     if (st != MADPO_OK)
         return st;
+    for (size_t i = 0; i < t->ids.n; i++) {
+        if (!madpo_tokenizer_content(t->m.tok, t->ids.v[i]))
+            return madpo_error_set_at(err, MADPO_ERR_DATA, INPUT, number, 0,
+                                      "token id %ld is outside the vocabulary of %ld",
+                                      (long)t->ids.v[i], (long)madpo_tokenizer_vocab(t->m.tok));
+    }
     st = madpo_tokenizer_decode(t->m.tok, t->ids.v, t->ids.n, t->o->no_specials, &text, &n_text,
                                 &why);
     st = st == MADPO_OK ? print_text(t, text, n_text, err)

@@ -234,9 +234,11 @@ static madpo_status stream_feed(madpo_tokenizer_stream *s, int32_t id, madpo_err
     const madpo_tokenizer *tok = s->tok;
     madpo_status st = MADPO_OK;
 
-    if (id < 0 || id >= tok->n_vocab || !tok->token[id].present)
+    if (id < 0)
         return madpo_error_set(err, MADPO_ERR_DATA, "token id %ld is outside the vocabulary of %ld",
                                (long)id, (long)tok->n_vocab);
+    if (id >= tok->n_vocab || !tok->token[id].present)
+        return MADPO_OK;
     if (!s->skip_specials || !tok->token[id].special)
         st = stream_token(s, &tok->token[id], err);
     if (st != MADPO_OK)

@@ -68,8 +68,9 @@ const int32_t *madpo_tokenizer_front(const madpo_tokenizer *tok, size_t *n);
 const int32_t *madpo_tokenizer_behind(const madpo_tokenizer *tok, size_t *n);
 
 /* Decode ids into a new string (owned by the caller, free()), *n bytes plus a terminator. Special
- * tokens are dropped if `skip_specials`. An id outside the vocabulary is MADPO_ERR_DATA. The text
- * of a byte-level tokenizer may be no UTF-8, the others write U+FFFD instead. */
+ * tokens are dropped if `skip_specials`. An id that no token has stands for no text: a model whose
+ * vocabulary is padded may sample one. A negative id is MADPO_ERR_DATA. The text of a byte-level
+ * tokenizer may be no UTF-8, the others write U+FFFD instead. */
 madpo_status madpo_tokenizer_decode(const madpo_tokenizer *tok, const int32_t *ids, size_t n_ids,
                                     bool skip_specials, char **out, size_t *n,
                                     madpo_error *err) MADPO_MUST_CHECK;
