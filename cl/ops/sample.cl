@@ -6,21 +6,25 @@
  *   temperature 0: the likeliest, lowest id on ties. `banned` counts as -inf. A row with a NaN,
  *   +inf or nothing but -inf has no distribution: id -1.
  * Shapes: ids, stream, counter [B], logits [B,V], V < 2^24.
- * Mapping: one work-group per row. Nothing is sorted: a threshold is found by bisection over the
- * order-preserving integer image of floats, at most 32 passes over the row.
- * -D WG. Local memory: 4 SEGMENTS bytes (4 WG, or 256). Masses in fp32 by fixed trees (counts are
- * exact). Deterministic, and independent of the other rows.
+ * Mapping: one work-group per row, of ITEMS items where it is given (a long row keeps more of them
+ * busy than WG). Nothing is sorted: a threshold is found by cutting up the order-preserving integer
+ * image of floats, in two with one item (at most 32 passes over the row), in eight with more (11).
+ * -D WG, ITEMS. Local memory: 256 bytes (one item), or 36 an item. Masses in fp32 by fixed trees
+ * (counts are exact). Deterministic, and independent of the other rows.
+ *
+ * offline: -DITEMS=512
  */
+#ifdef ITEMS
+#undef WG
+#define WG ITEMS
+#endif
 #include "lib/reduce.clh"
 #include "lib/rng.clh"
 
-/* Contiguous parts of a row whose masses are added up first, each by one item. */
 #if WG == 1
-#define SEGMENTS 64
-#define ANY(mask) any(mask)
+#define SCRATCH 64 /* floats of local memory */
 #else
-#define SEGMENTS WG
-#define ANY(mask) (mask)
+#define SCRATCH (9 * WG + 8)
 #endif
 
 /* What all passes over a row need. */
@@ -65,57 +69,6 @@ static inline float sample_value(uint key)
     return as_float(key ^ ((key >> 31) ? 0x80000000u : 0xFFFFFFFFu));
 }
 
-/* Weight (by_mass) or number of those of the first n logits that lie in [lo, hi); their number in
- * *count. */
-LOCAL_FN float sample_between(const sample_row *row, long n, float lo, float hi, int by_mass,
-                              __local float *s, float *count)
-{
-    vecf sum = 0.0f, ones = 0.0f;
-
-    for (long i = VEC_FIRST; i < n; i += VEC_STEP) {
-        const vecf v = sample_load(row, i);
-        const veci in = (v >= lo) & (v < hi);
-        if (!ANY(in))
-            continue;
-        const vecf w = by_mass ? sample_weight(row, v) : (vecf)1.0f;
-        sum += in ? w : (vecf)0.0f;
-        ones += in ? (vecf)1.0f : (vecf)0.0f;
-    }
-    *count = wg_sum(vec_sum(ones), s);
-    return wg_sum(vec_sum(sum), s);
-}
-
-/* The largest threshold, not below `floor_z`, such that the logits from it upwards weigh at least
- * `need`; floor_z if even that does not suffice (rounding) or if no threshold is wanted. Bisection
- * keeps weight(lo) >= need and weight(hi) < need, looks only at what lies between, and ends when
- * that is at most one logit (any threshold that keeps it and nothing below will do). */
-LOCAL_FN float sample_threshold(const sample_row *row, int wanted, float floor_z, float need,
-                                int by_mass, __local float *s)
-{
-    uint lo = sample_key(floor_z), hi = wanted ? sample_key(row->top) + 1u : lo;
-    /* `to` is not the value of hi at first: next above a top of -0 is +0, which equals it, and next
-     * above +0 comes a denormal, which a device may take for 0 */
-    float above = 0.0f, to = INFINITY;
-    float inside = (float)row->V; /* logits in [lo, to), or more */
-
-    while (hi > lo + 1u && inside > 1.0f) {
-        const uint mid = lo + (hi - lo) / 2u;
-        const float from = sample_value(mid);
-        float count;
-        const float weight = above + sample_between(row, row->V, from, to, by_mass, s, &count);
-        if (weight >= need) {
-            lo = mid;
-            inside = count;
-        } else {
-            hi = mid;
-            to = from;
-            above = weight;
-            inside -= count;
-        }
-    }
-    return sample_value(lo);
-}
-
 /* Weights of one step of a segment, 0 below floor_z (and everywhere if the row's top is NaN). */
 static inline vecf sample_kept(const sample_row *row, long i, float floor_z)
 {
@@ -149,37 +102,11 @@ static int sample_walk(const sample_row *row, long begin, long end, float floor_
     return last;
 }
 
-/* Inverse CDF in token order over the logits >= floor_z. The item whose segment holds the target
- * writes *id; where nothing has weight the first item writes -1. */
-LOCAL_FN void sample_draw(const sample_row *row, float floor_z, float u, __local float *part,
-                          __global int *id)
-{
-    const long length = ((row->V + SEGMENTS - 1) / SEGMENTS + VEC - 1) / VEC * VEC;
-    float total = 0.0f, mass = 0.0f, before = 0.0f;
-    int segment = -1;
-
-    for (int g = get_local_id(0); g < SEGMENTS; g += WG) {
-        vecf sum = 0.0f;
-        for (long i = g * length; i < min((g + 1) * length, row->V); i += VEC)
-            sum += sample_kept(row, i, floor_z);
-        part[g] = vec_sum(sum);
-    }
-    barrier(CLK_LOCAL_MEM_FENCE);
-    for (int g = 0; g < SEGMENTS; g++)
-        total += part[g];
-    const float target = u * total;
-    for (int g = 0; g < SEGMENTS && mass <= target; g++) {
-        if (part[g] > 0.0f) {
-            segment = g; /* ends at the first to exceed the target, else at the last of weight */
-            before = mass;
-        }
-        mass += part[g];
-    }
-    if ((int)get_local_id(0) == max(segment, 0) % WG)
-        *id = segment < 0 ? -1
-                          : sample_walk(row, segment * length, min((segment + 1) * length, row->V),
-                                        floor_z, before, target);
-}
+#if WG == 1
+#include "lib/sample_one.clh"
+#else
+#include "lib/sample_group.clh"
+#endif
 
 /* Largest logit; NaN if the row has no distribution. */
 LOCAL_FN float sample_top(const sample_row *row, __local float *s)
@@ -201,7 +128,7 @@ ROW_KERNEL void sample(TENSOR(int, ids), TENSOR(const float, logits), TENSOR(con
                        TENSOR(const int, counter), long V, float temperature, int top_k,
                        float top_p, ulong seed, int banned)
 {
-    __local float s[SEGMENTS];
+    __local float s[SCRATCH];
     const long b = get_group_id(0);
     const uint stream_b = TENSOR_PTR(stream)[b], counter_b = TENSOR_PTR(counter)[b];
     const int greedy = temperature == 0.0f;
@@ -212,8 +139,7 @@ ROW_KERNEL void sample(TENSOR(int, ids), TENSOR(const float, logits), TENSOR(con
     const int by_count = some && !greedy && top_k > 0 && top_k < V;
     const int by_mass = some && !greedy && top_p < 1.0f;
     const float kth = sample_threshold(&row, by_count, -INFINITY, (float)top_k, 0, s);
-    float count;
-    const float whole = sample_between(&row, by_mass ? V : 0, kth, INFINITY, 1, s, &count);
+    const float whole = sample_between(&row, by_mass ? V : 0, kth, INFINITY, 1, s);
     const float least = sample_threshold(&row, by_mass, kth, top_p * whole, 1, s);
     /* greedy: only the largest stay, and u = 0 points at the first of them */
     const float u = greedy ? 0.0f : rng_uniform(philox_block(seed, stream_b, counter_b).s0);

@@ -27,6 +27,21 @@ static madpo_status sample_check(int64_t V, const madpo_sample_options *o, madpo
     return MADPO_OK;
 }
 
+/* Items that share a row. On CPU devices one; elsewhere rows are few and long, and one work-group
+ * of the usual width would wait for memory most of the time. */
+static int sample_items(const madpo_device *dev, int64_t V)
+{
+    const int wg = madpo_device_get_work_group(dev);
+    const uint64_t most = madpo_device_get_info(dev)->max_work_group;
+
+    return wg == 1 || (wg <= 512 && V <= 64 * wg) ? wg : most >= 512 ? 512 : most >= 256 ? 256 : wg;
+}
+
+static const char *sample_defines(int items)
+{
+    return items == 512 ? "-DITEMS=512" : items == 256 ? "-DITEMS=256" : NULL;
+}
+
 madpo_status madpo_sample(madpo_device *dev, madpo_tensor ids, madpo_tensor logits,
                           madpo_tensor stream, madpo_tensor counter, int64_t B, int64_t V,
                           const madpo_sample_options *options, madpo_error *err)
@@ -34,11 +49,12 @@ madpo_status madpo_sample(madpo_device *dev, madpo_tensor ids, madpo_tensor logi
     const madpo_status st = sample_check(V, options, err);
     /* a temperature that a device may flush to zero would divide 0 by 0: it is 0 in all but name */
     const float temperature = options->temperature < FLT_MIN ? 0 : options->temperature;
+    const int64_t items = sample_items(dev, V);
     madpo_launch l;
 
     if (st != MADPO_OK)
         return st;
-    madpo_launch_begin(&l, dev, "sample", "sample", NULL);
+    madpo_launch_begin(&l, dev, "sample", "sample", sample_defines((int)items));
     MADPO_ARG_I32(&l, ids, B, 1);
     MADPO_ARG_F32(&l, logits, B, V);
     MADPO_ARG_I32(&l, stream, B, 1);
@@ -49,5 +65,5 @@ madpo_status madpo_sample(madpo_device *dev, madpo_tensor ids, madpo_tensor logi
     madpo_arg_f32(&l, options->top_p);
     madpo_arg_u64(&l, options->seed);
     madpo_arg_i32(&l, options->banned);
-    return madpo_launch_rows(&l, B, err);
+    return madpo_launch_grid(&l, 1, &B, &items, err);
 }

@@ -68,6 +68,7 @@ static const sample_case sample_cases[] = {
     {3, 4099, 0.001, {1, 4000, 0.999f, 9, -1}},
     {8, 50257, 6, {0.9f, 40, 1, 10, 0}},
     {4, 100003, 6, {1, 0, 0.95f, 11, 2}},
+    {2, 262144, 9, {1, 64, 0.95f, 13, -1}},
     {4, 100003, 1, {1, 0, 1, 12, 2}},
 };
 #define N_CASES (sizeof sample_cases / sizeof sample_cases[0])
