@@ -32,7 +32,7 @@ static const madpo_cli_option bench_table[] = {
     {"op", "OP", MADPO_CLI_TEXT, offsetof(bench_options, op), 0,
      "How the operands of --shape are stored: nn, nt (default), tn or tt."},
     {"provider", "NAME", MADPO_CLI_TEXT, offsetof(bench_options, provider), 0,
-     "Measure only panel or only clblast."},
+     "Measure only this provider: panel, tile or clblast."},
     {"b", "TYPE", MADPO_CLI_TEXT, offsetof(bench_options, b), 0,
      "How B is stored: f32 (default), bf16, f16, or all to compare them."},
     {0}};
@@ -42,11 +42,11 @@ static const madpo_cli_command bench_command = {
     .synopsis = "matmul [--json] [--device DEVICE] [--shape MxNxK]...",
     .summary = "measure the matrix product on this machine's device",
     .description =
-        "    Time C = A B, packing included, for each shape with each provider: panel (our\n"
-        "    kernels) and clblast, and give each as a fraction of the fused multiply-adds the\n"
-        "    device was measured to do. M x N is the result's size, K what is summed over. On\n"
-        "    CPU devices CLBlast gets the parameters it does best with there; its kernels are\n"
-        "    built at the first use, which can take a minute.\n",
+        "    Time C = A B, packing included, for each shape with our kernels (panel on CPU\n"
+        "    devices, tile on others) and with clblast, and give each as a fraction of the\n"
+        "    fused multiply-adds the device was measured to do. M x N is the result's size, K\n"
+        "    what is summed over. On CPU devices CLBlast gets the parameters it does best with\n"
+        "    there; its kernels are built at the first use, which can take a minute.\n",
     .options = bench_table,
     .run = madpo_cli_bench,
 };
@@ -88,21 +88,23 @@ typedef struct bench_subject {
     double gflops[SAMPLES]; /* sorted in the end: the median counts */
 } bench_subject;
 
-enum { PEAK = -1 };
+enum { PEAK = -1, N_PROVIDERS = 3, N_TYPES = 3 };
 
 typedef struct bench {
     madpo_device *dev;
     bench_shape *shapes; /* [n_shapes] owned */
     size_t n_shapes;
-    bool providers[2];       /* panel, clblast */
-    bool types[3];           /* of B: f32, bf16, f16 */
-    bench_subject *subjects; /* [n_subjects] owned; the first is the peak */
+    bool chosen; /* the provider was named, else those made for this kind of device are measured */
+    bool providers[N_PROVIDERS]; /* panel, tile, clblast */
+    bool types[3];               /* of B: f32, bf16, f16 */
+    bench_subject *subjects;     /* [n_subjects] owned; the first is the peak */
     size_t n_subjects;
     madpo_tensor A, C, B[3]; /* B of each type wanted */
 } bench;
 
-static const madpo_matmul_provider bench_providers[2] = {MADPO_MATMUL_PANEL, MADPO_MATMUL_CLBLAST};
-static const char *const bench_provider_names[2] = {"panel", "clblast"};
+static const madpo_matmul_provider bench_providers[N_PROVIDERS] = {
+    MADPO_MATMUL_PANEL, MADPO_MATMUL_TILE, MADPO_MATMUL_CLBLAST};
+static const char *const bench_provider_names[N_PROVIDERS] = {"panel", "tile", "clblast"};
 static const madpo_dtype bench_types[3] = {MADPO_DTYPE_F32, MADPO_DTYPE_BF16, MADPO_DTYPE_F16};
 
 static bool bench_parse_shape(const char *text, bench_shape *out)
@@ -149,10 +151,12 @@ static int bench_choose(bench *b, const bench_options *o)
     const bool own = o->shapes.n > 0;
     madpo_matmul_op op = MADPO_MATMUL_NT;
 
-    for (int i = 0; i < 2; i++)
+    b->chosen = o->provider;
+    for (int i = 0; i < N_PROVIDERS; i++)
         b->providers[i] = !o->provider || strcmp(o->provider, bench_provider_names[i]) == 0;
-    if (!b->providers[0] && !b->providers[1])
-        return madpo__cli_usage("bench: unknown provider \"%s\": panel or clblast", o->provider);
+    if (!b->providers[0] && !b->providers[1] && !b->providers[2])
+        return madpo__cli_usage("bench: unknown provider \"%s\": panel, tile or clblast",
+                                o->provider);
     if (!bench_choose_types(b, o->b ? o->b : "f32"))
         return madpo__cli_usage("bench: unknown type \"%s\": f32, bf16, f16 or all", o->b);
     if (o->op && !bench_parse_op(o->op, &op))
@@ -161,7 +165,7 @@ static int bench_choose(bench *b, const bench_options *o)
         return madpo__cli_usage("bench: --op goes with --shape");
     b->n_shapes = own ? o->shapes.n : sizeof bench_usual / sizeof bench_usual[0];
     b->shapes = calloc(b->n_shapes, sizeof *b->shapes);
-    b->subjects = calloc(6 * b->n_shapes + 1, sizeof *b->subjects);
+    b->subjects = calloc(N_PROVIDERS * N_TYPES * b->n_shapes + 1, sizeof *b->subjects);
     if (!b->shapes || !b->subjects)
         return madpo__cli_out_of_memory();
     if (!own)
@@ -293,6 +297,8 @@ static void bench_make_subjects(bench *b)
     const madpo_device_info *info = madpo_device_get_info(b->dev);
     bench_subject *peak = &b->subjects[b->n_subjects++];
 
+    if (!b->chosen)
+        b->providers[info->kind == MADPO_DEVICE_CPU ? 1 : 0] = false;
     peak->provider = PEAK;
     (void)bench_peak_defines(info, &peak->flops);
     peak->flops *=
@@ -300,8 +306,8 @@ static void bench_make_subjects(bench *b)
     for (size_t i = 0; i < b->n_shapes; i++) {
         const bench_shape *shape = &b->shapes[i];
 
-        for (int i_subject = 0; i_subject < 6; i_subject++) {
-            const int p = i_subject / 3, t = i_subject % 3;
+        for (int i_subject = 0; i_subject < N_PROVIDERS * N_TYPES; i_subject++) {
+            const int p = i_subject / N_TYPES, t = i_subject % N_TYPES;
 
             if (b->providers[p] && b->types[t])
                 b->subjects[b->n_subjects++] = (bench_subject){
@@ -395,7 +401,7 @@ static madpo_status bench_measure(bench *b, madpo_error *err)
     madpo_status st = MADPO_OK;
 
     /* before anything asks CLBlast for its scratch sizes */
-    if (b->providers[1] && madpo_device_get_info(b->dev)->kind == MADPO_DEVICE_CPU)
+    if (b->providers[2] && madpo_device_get_info(b->dev)->kind == MADPO_DEVICE_CPU)
         st = madpo_matmul_tune_clblast(b->dev, err);
     bench_make_subjects(b);
     if (st == MADPO_OK)

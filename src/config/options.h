@@ -34,7 +34,7 @@ typedef struct madpo_options {
         int64_t work_group; /* 0 = automatic */
         bool profile;
         int64_t memory_mb; /* limit, 0 = the device's */
-        char *matmul;      /* "auto" | "panel" | "clblast" */
+        char *matmul;      /* "auto" | "panel" | "tile" | "clblast" */
         char *cache;       /* "auto" = the user's cache folder, "" = none, else a folder */
     } device;
     struct {

@@ -40,8 +40,9 @@ madpo_status madpo_device_list_scan(madpo_device_list *out, madpo_error *err) MA
 void madpo_device_list_dispose(madpo_device_list *list);
 
 typedef enum madpo_matmul_provider {
-    MADPO_MATMUL_AUTO,  /* panel on CPU devices, CLBlast elsewhere */
-    MADPO_MATMUL_PANEL, /* our packed-panel kernels */
+    MADPO_MATMUL_AUTO,  /* panel on CPU devices, elsewhere tile (CLBlast where tiles do not fit) */
+    MADPO_MATMUL_PANEL, /* our packed-panel kernels, for CPU devices */
+    MADPO_MATMUL_TILE,  /* our kernels with tiles in local memory, for GPUs */
     MADPO_MATMUL_CLBLAST
 } madpo_matmul_provider;
 

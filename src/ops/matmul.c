@@ -121,13 +121,31 @@ static madpo_matmul_provider matmul_provider(const madpo_device *dev, madpo_matm
         asked = madpo_device_get_options(dev)->matmul;
     if (asked != MADPO_MATMUL_AUTO)
         return asked;
-    return madpo_device_get_info(dev)->kind == MADPO_DEVICE_CPU ? MADPO_MATMUL_PANEL
-                                                                : MADPO_MATMUL_CLBLAST;
+    if (madpo_device_get_info(dev)->kind == MADPO_DEVICE_CPU)
+        return MADPO_MATMUL_PANEL;
+    return madpo__tile_fits(dev) ? MADPO_MATMUL_TILE : MADPO_MATMUL_CLBLAST;
 }
 
 const char *madpo_matmul_provider_name(const madpo_device *dev)
 {
-    return matmul_provider(dev, MADPO_MATMUL_AUTO) == MADPO_MATMUL_PANEL ? "panel" : "clblast";
+    const madpo_matmul_provider provider = matmul_provider(dev, MADPO_MATMUL_AUTO);
+
+    return provider == MADPO_MATMUL_PANEL  ? "panel"
+           : provider == MADPO_MATMUL_TILE ? "tile"
+                                           : "clblast";
+}
+
+/* K = 0 writes zeros, which CLBlast refuses to and our kernels do of themselves. */
+static madpo_status matmul_run(madpo_device *dev, madpo_matmul_provider provider,
+                               const madpo__product *p, madpo_tensor C, madpo_tensor A,
+                               madpo_tensor B, bool packed, madpo_error *err)
+{
+    provider = matmul_provider(dev, provider);
+    if (provider == MADPO_MATMUL_PANEL || p->K == 0)
+        return madpo__panel_run(dev, madpo__panel_of(dev), p, C, A, B, packed, err);
+    if (provider == MADPO_MATMUL_TILE)
+        return madpo__tile_run(dev, madpo__tile_of(dev, p), p, C, A, B, err);
+    return madpo__clblast_run(dev, p, C, A, B, MADPO__WIDEN_MOST, err);
 }
 
 madpo_status madpo_matmul_with(madpo_device *dev, madpo_matmul_provider provider,
@@ -141,10 +159,7 @@ madpo_status madpo_matmul_with(madpo_device *dev, madpo_matmul_provider provider
         st = matmul_check_b(&p, B, err);
     if (st != MADPO_OK || p.M == 0 || p.N == 0 || (p.K == 0 && p.accumulate))
         return st;
-    /* K = 0 writes zeros, which CLBlast refuses to and our kernels do of themselves */
-    if (matmul_provider(dev, provider) == MADPO_MATMUL_PANEL || p.K == 0)
-        return madpo__panel_run(dev, madpo__panel_of(dev), &p, C, A, B, false, err);
-    return madpo__clblast_run(dev, &p, C, A, B, MADPO__WIDEN_MOST, err);
+    return matmul_run(dev, provider, &p, C, A, B, false, err);
 }
 
 madpo_status madpo_matmul(madpo_device *dev, const madpo_matmul_spec *spec, madpo_tensor C,
@@ -160,8 +175,11 @@ int64_t madpo_matmul_workspace_with(const madpo_device *dev, madpo_matmul_provid
 
     if (p.M <= 0 || p.N <= 0 || p.K <= 0)
         return 0;
-    if (matmul_provider(dev, provider) == MADPO_MATMUL_PANEL)
+    provider = matmul_provider(dev, provider);
+    if (provider == MADPO_MATMUL_PANEL)
         return madpo__panel_workspace(madpo__panel_of(dev), &p);
+    if (provider == MADPO_MATMUL_TILE)
+        return madpo__tile_workspace(dev, &p);
     return madpo__clblast_workspace(dev, &p, MADPO__WIDEN_MOST);
 }
 
@@ -238,7 +256,5 @@ madpo_status madpo_matmul_packed(madpo_device *dev, const madpo_matmul_spec *spe
         st = matmul_check(&p, C, A, err);
     if (st != MADPO_OK || p.M == 0 || p.N == 0 || (p.K == 0 && p.accumulate))
         return st;
-    if (matmul_provider(dev, MADPO_MATMUL_AUTO) == MADPO_MATMUL_PANEL || p.K == 0)
-        return madpo__panel_run(dev, madpo__panel_of(dev), &p, C, A, packed, true, err);
-    return madpo__clblast_run(dev, &p, C, A, packed, MADPO__WIDEN_MOST, err);
+    return matmul_run(dev, MADPO_MATMUL_AUTO, &p, C, A, packed, true, err);
 }

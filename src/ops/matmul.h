@@ -5,12 +5,15 @@
  * B may be stored as bf16 or f16 (weights): it is widened on load, and the result has the bits of
  * the product with the widened values. C and A are f32.
  *
- * Two providers behind one interface: CLBlast's plain Sgemm (GPUs; batches are loops over it, its
- * strided-batched and half routines are wrong), and our packed-panel kernels (CPU devices and
- * wherever they measure faster): A and B are packed into row and column panels and one work-item
- * keeps an MR x NR block of C in registers over a block of K. The value of C[i,j] depends only on
- * row i, column j and K, never on M, N or the batch, so a sequence's log-prob has the same bits in
- * any batch.
+ * Three providers behind one interface. Panel, for CPU devices: A and B are packed into row and
+ * column panels and one work-item keeps an MR x NR block of C in registers over a block of K. Tile,
+ * for GPUs: a work-group's operands go through local memory and each item keeps a part of its tile
+ * in registers. CLBlast's plain Sgemm, for comparison and where a device has too little for the
+ * tiles (batches are loops over it: its strided-batched and half routines are wrong). With panel
+ * and tile an element is one chain of fused multiply-adds over k: the value of C[i,j] depends only
+ * on row i, column j and K, never on M, N or the batch, so a sequence's log-prob has the same bits
+ * in any batch. (Tile cuts the K of TN and TT products into parts where C alone has too few tiles
+ * to keep the device busy; those bits depend on the shape.)
  *
  * Source for shapes: a linear layer y = x W^T is NT with x [T,in], W [out,in]; its dx = dy W is NN;
  * its dW = dy^T x is TN. */
@@ -59,7 +62,7 @@ madpo_status madpo_matmul_packed(madpo_device *dev, const madpo_matmul_spec *spe
                                  madpo_tensor A, madpo_tensor packed,
                                  madpo_error *err) MADPO_MUST_CHECK;
 
-/* Provider in force on this device: "panel" or "clblast". */
+/* Provider in force on this device: "panel", "tile" or "clblast". */
 const char *madpo_matmul_provider_name(const madpo_device *dev);
 /* Same product through a named provider, for benchmarks and for tests that compare them. */
 madpo_status madpo_matmul_with(madpo_device *dev, madpo_matmul_provider provider,

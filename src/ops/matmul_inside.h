@@ -1,6 +1,7 @@
 #ifndef MADPO_OPS_MATMUL_INSIDE_H
 #define MADPO_OPS_MATMUL_INSIDE_H
-/* The two providers of the matrix product, below ops/matmul.h. Private to src/ops and its tests. */
+/* The three providers of the matrix product, below ops/matmul.h. Private to src/ops and its tests.
+ */
 #include "ops/matmul.h"
 
 /* A spec with its defaults filled in and its tensors' needs known. */
@@ -38,6 +39,24 @@ madpo_status madpo__panel_pack(madpo_device *dev, const madpo__panel *panel,
 madpo_status madpo__panel_run(madpo_device *dev, const madpo__panel *panel, const madpo__product *p,
                               madpo_tensor C, madpo_tensor A, madpo_tensor B, bool b_packed,
                               madpo_error *err) MADPO_MUST_CHECK;
+
+/* ---- tile: our kernels for GPUs (cl/ops/matmul_tile.cl) ---- */
+
+/* A work-group's part of C, tm x tn; tk of K at a time; an item's part of that, im x in. */
+typedef struct madpo__tile {
+    int tm, tn, tk, im, in;
+} madpo__tile;
+
+/* Does the device have the work-group size and the local memory for every tile? */
+bool madpo__tile_fits(const madpo_device *dev);
+/* The tile for this product; and one by index, largest first, NULL beyond the last. */
+const madpo__tile *madpo__tile_of(const madpo_device *dev, const madpo__product *p);
+const madpo__tile *madpo__tile_by_index(int i);
+
+int64_t madpo__tile_workspace(const madpo_device *dev, const madpo__product *p);
+madpo_status madpo__tile_run(madpo_device *dev, const madpo__tile *tile, const madpo__product *p,
+                             madpo_tensor C, madpo_tensor A, madpo_tensor B,
+                             madpo_error *err) MADPO_MUST_CHECK;
 
 /* ---- clblast: plain Sgemm, one call per batch item ---- */
 

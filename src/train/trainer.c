@@ -39,6 +39,8 @@ static madpo_matmul_provider trainer_matmul(const char *name)
 {
     if (strcmp(name, "panel") == 0)
         return MADPO_MATMUL_PANEL;
+    if (strcmp(name, "tile") == 0)
+        return MADPO_MATMUL_TILE;
     return strcmp(name, "clblast") == 0 ? MADPO_MATMUL_CLBLAST : MADPO_MATMUL_AUTO;
 }
 
