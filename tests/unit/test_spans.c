@@ -67,6 +67,26 @@ static void test_exact(void **state)
     }
 }
 
+/* What is left of a text may be at both its ends: which one says how it was cut. */
+static void test_cut(void **state)
+{
+    static const char twice[] = "sea and sea";
+    madpo_tokenizer *tok = tokenizer(259);
+    madpo_error err = MADPO_ERROR_INIT;
+    madpo_ids ids = {0};
+    madpo_span spans[3];
+
+    (void)state;
+    EXPECT_OK(madpo_tokenizer_encode(tok, "sea", 3, false, &ids, &err));
+    assert_int_equal(ids.n, 3);
+    EXPECT_OK(madpo_token_spans(spans, tok, ids.v, ids.n, twice, strlen(twice), false, &err));
+    assert_true(spans[0].at == 0 && spans[2].at == 2);
+    EXPECT_OK(madpo_token_spans(spans, tok, ids.v, ids.n, twice, strlen(twice), true, &err));
+    assert_true(spans[0].at == 8 && spans[2].at == 10);
+    madpo_ids_dispose(&ids);
+    madpo_tokenizer_free(tok);
+}
+
 /* Tokens of another text: what is found lies where it is, the rest nowhere, all of it in order. */
 static void test_other_text(void **state)
 {
@@ -106,7 +126,7 @@ static void test_other_text(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_exact),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_exact), cmocka_unit_test(test_cut),
                                        cmocka_unit_test(test_other_text)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
