@@ -17,54 +17,17 @@ static double token_value(const madpo_shade *shade, const madpo_token *token)
 
 /* ---- scale and levels ---- */
 
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
-/* The value that all but a twentieth of the tokens of both answers stay within: one odd token does
- * not take the colour from all others. */
-static double robust_most(const madpo_shade *shade, double *sorted)
-{
-    size_t n = 0;
-
-    for (int k = 0; k < 2; k++)
-        for (size_t i = 0; i < shade->line->n[k]; i++) {
-            double x = fabs(token_value(shade, &shade->line->v[k][i]));
-
-            if (isfinite(x))
-                sorted[n++] = x;
-        }
-    if (n == 0)
-        return 0.0;
-    qsort(sorted, n, sizeof *sorted, ascending);
-    return sorted[(n - 1) * 19 / 20];
-}
-
 madpo_status madpo_shade_init(madpo_shade *shade, const madpo_token_line *line,
                               madpo_shade_kind kind, bool marks, madpo_error *err)
 {
-    double *sorted = malloc((line->n[0] + line->n[1] + 1) * sizeof *sorted);
-
     *shade = (madpo_shade){
         .line = line, .logp = kind == MADPO_SHADE_LOGP || !line->has_ratio, .marks = marks};
-    if (!sorted)
-        return madpo_error_set(err, MADPO_ERR_NOMEM, "shades of %zu tokens",
-                               line->n[0] + line->n[1]);
-    shade->scale = robust_most(shade, sorted);
-    free(sorted);
-    return MADPO_OK;
+    return madpo_token_line_scale(&shade->scale, line, shade->logp, err);
 }
 
-/* The weakest quarter of the scale is no shade at all. */
 int madpo_shade_level(const madpo_shade *shade, double value)
 {
-    double share = shade->scale > 0.0 ? fabs(value) / shade->scale : 0.0;
-    int level = share >= 0.75 ? 3 : share >= 0.5 ? 2 : share >= 0.25 ? 1 : 0; /* NaN: 0 */
-
-    return value < 0.0 ? -level : level;
+    return madpo_token_level(value, shade->scale);
 }
 
 void madpo_shade_bytes(const madpo_shade *shade, int answer, int8_t *level, size_t n)
@@ -168,7 +131,7 @@ char madpo_shade_mark(int level)
 {
     static const char marks[] = "v-_ '+^";
 
-    return marks[level + MADPO_SHADE_LEVELS];
+    return marks[level + MADPO_TOKEN_LEVELS];
 }
 
 void madpo_shade_legend(madpo_grid *grid, madpo_rect rect, const madpo_shade *shade)
@@ -180,7 +143,7 @@ void madpo_shade_legend(madpo_grid *grid, madpo_rect rect, const madpo_shade *sh
     madpo_short_number(number, shade->scale);
     x += madpo_grid_print(grid, x, rect.y, end - x, dim, "token %s -%s ",
                           shade->logp ? "log-prob" : "log-ratio", number);
-    for (int level = -MADPO_SHADE_LEVELS; level <= (shade->logp ? 0 : MADPO_SHADE_LEVELS); level++)
+    for (int level = -MADPO_TOKEN_LEVELS; level <= (shade->logp ? 0 : MADPO_TOKEN_LEVELS); level++)
         for (int i = 0; i < each; i++) {
             if (x < end)
                 madpo_grid_put(grid, x, rect.y,

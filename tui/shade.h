@@ -15,13 +15,13 @@ typedef enum madpo_shade_kind {
     MADPO_SHADES
 } madpo_shade_kind;
 
-enum { MADPO_SHADE_LEVELS = 3, MADPO_SHADE_LISTED = 5 };
+enum { MADPO_SHADE_LISTED = 5 };
 
 typedef struct madpo_shade {
     const madpo_token_line *line; /* borrowed */
     bool logp;                    /* the log-probs are what is shown */
     bool marks;                   /* a line of marks under each line of text */
-    double scale; /* of the strongest level: exceeded by a twentieth of the tokens; 0: all are 0 */
+    double scale;                 /* madpo_token_line_scale */
 } madpo_shade;
 
 /* `kind` is not OFF. */

@@ -152,3 +152,44 @@ madpo_status madpo_token_line_parse(madpo_token_line *out, const char *text, siz
     json_decref(line);
     return st;
 }
+
+/* ---- showing ---- */
+
+static int ascending(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+madpo_status madpo_token_line_scale(double *out, const madpo_token_line *line, bool logp,
+                                    madpo_error *err)
+{
+    double *sorted = malloc((line->n[0] + line->n[1] + 1) * sizeof *sorted);
+    size_t n = 0;
+
+    *out = 0.0;
+    if (!sorted)
+        return madpo_error_set(err, MADPO_ERR_NOMEM, "scale of %zu tokens",
+                               line->n[0] + line->n[1]);
+    for (int k = 0; k < 2; k++)
+        for (size_t i = 0; i < line->n[k]; i++) {
+            double x = fabs(logp ? line->v[k][i].logp : line->v[k][i].ratio);
+
+            if (isfinite(x))
+                sorted[n++] = x;
+        }
+    qsort(sorted, n, sizeof *sorted, ascending);
+    if (n > 0)
+        *out = sorted[(n - 1) * 19 / 20];
+    free(sorted);
+    return MADPO_OK;
+}
+
+int madpo_token_level(double value, double scale)
+{
+    double share = scale > 0.0 ? fabs(value) / scale : 0.0;
+    int level = share >= 0.75 ? 3 : share >= 0.5 ? 2 : share >= 0.25 ? 1 : 0; /* NaN: 0 */
+
+    return value < 0.0 ? -level : level;
+}

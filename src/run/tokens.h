@@ -46,4 +46,12 @@ madpo_status madpo_token_line_parse(madpo_token_line *out, const char *text, siz
 void madpo_token_line_dispose(madpo_token_line *line);
 /* Sum of an answer's log-ratios (0), or log-probs (1), those that are numbers. */
 double madpo_token_line_sum(const madpo_token_line *line, int answer, bool logp);
+
+/* How to show the values: the size that all but a twentieth of the tokens of both answers stay
+ * within, so that one odd token does not take the colour from all others; 0 if all are 0. */
+madpo_status madpo_token_line_scale(double *out, const madpo_token_line *line, bool logp,
+                                    madpo_error *err) MADPO_MUST_CHECK;
+/* Quarters of that scale which a value fills: -3 to 3 for the display, 0 for the weakest ones. */
+enum { MADPO_TOKEN_LEVELS = 3 };
+int madpo_token_level(double value, double scale);
 #endif

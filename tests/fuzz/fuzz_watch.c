@@ -79,6 +79,7 @@ static void look(madpo_view *view, madpo_grid *grid, const uint8_t *data, size_t
                                '8',
                                '7',
                                '5',
+                               'T',
                                'f'};
     madpo_error err = MADPO_ERROR_INIT;
 
