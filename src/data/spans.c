@@ -37,9 +37,10 @@ static bool span_place(madpo_span *span, const char *bytes, size_t n_bytes, cons
     return false;
 }
 
-/* Lay all tokens out from byte `at` on; true if every one was just where it had to be. */
+/* Lay all tokens out from byte `at` on; true if every one was just where it had to be, and if,
+ * where the text's `end` is wanted, they got there. */
 static bool spans_walk(madpo_span *spans, const madpo_tokenizer *tok, const int32_t *ids,
-                       size_t n_ids, const char *text, size_t n, size_t at)
+                       size_t n_ids, const char *text, size_t n, size_t at, bool end)
 {
     bool exact = true;
 
@@ -52,7 +53,7 @@ static bool spans_walk(madpo_span *spans, const madpo_tokenizer *tok, const int3
         exact = exact && there;
         at = (size_t)spans[i].at + (size_t)spans[i].n;
     }
-    return exact;
+    return exact && (!end || at == n);
 }
 
 /* Where the tokens, as a text, begin for the last time; n if nowhere. */
@@ -60,7 +61,8 @@ static madpo_status spans_last(size_t *at, const madpo_tokenizer *tok, const int
                                size_t n_ids, const char *text, size_t n, madpo_error *err)
 {
     char *decoded;
-    size_t n_decoded, n_used = n_ids;
+    const char *first;
+    size_t n_decoded, n_first = 0, n_used = n_ids;
     madpo_status st;
 
     if (n_used > 0 && ids[n_used - 1] == madpo_tokenizer_eos(tok))
@@ -73,6 +75,11 @@ static madpo_status spans_last(size_t *at, const madpo_tokenizer *tok, const int
             break;
         }
     free(decoded);
+    if (st != MADPO_OK || n_ids == 0 || *at == n || *at == 0)
+        return st;
+    first = madpo_tokenizer_bytes(tok, ids[0], &n_first); /* some decoders drop its blank */
+    if (first && begins(text + *at - 1, n - *at + 1, first, n_first) && text[*at] != ' ')
+        --*at;
     return st;
 }
 
@@ -85,10 +92,10 @@ madpo_status madpo_token_spans(madpo_span *spans, const madpo_tokenizer *tok, co
 
     if (n > INT32_MAX)
         return madpo_error_set(err, MADPO_ERR_DATA, "an answer of %zu bytes", n);
-    if (!keep_end && spans_walk(spans, tok, ids, n_ids, text, n, 0))
+    if (spans_walk(spans, tok, ids, n_ids, text, n, 0, keep_end))
         return MADPO_OK;
     st = spans_last(&at, tok, ids, n_ids, text, n, err);
     if (st == MADPO_OK)
-        spans_walk(spans, tok, ids, n_ids, text, n, at < n ? at : 0);
+        spans_walk(spans, tok, ids, n_ids, text, n, at < n ? at : 0, false);
     return st;
 }
