@@ -1,10 +1,10 @@
 /* Tokens found again in the text they were made from; see spans.h. */
 #include "data/spans.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
+#include "base/strbuf.h"
 
 enum { SPAN_SEARCH = 32 }; /* bytes passed over to find a token again */
 
@@ -56,30 +56,31 @@ static bool spans_walk(madpo_span *spans, const madpo_tokenizer *tok, const int3
     return exact && (!end || at == n);
 }
 
-/* Where the tokens, as a text, begin for the last time; n if nowhere. */
+/* Where the tokens' bytes, one behind the other, begin for the last time; n if nowhere. A blank in
+ * front of them may be the tokenizer's own. */
 static madpo_status spans_last(size_t *at, const madpo_tokenizer *tok, const int32_t *ids,
                                size_t n_ids, const char *text, size_t n, madpo_error *err)
 {
-    char *decoded;
-    const char *first;
-    size_t n_decoded, n_first = 0, n_used = n_ids;
+    madpo_strbuf all = {0};
     madpo_status st;
 
-    if (n_used > 0 && ids[n_used - 1] == madpo_tokenizer_eos(tok))
-        n_used--;
     *at = n;
-    st = madpo_tokenizer_decode(tok, ids, n_used, false, &decoded, &n_decoded, err);
-    for (size_t i = n + 1; st == MADPO_OK && i-- > 0;)
-        if (begins(text + i, n - i, decoded, n_decoded)) {
-            *at = i;
+    for (size_t i = 0; i < n_ids; i++) {
+        size_t n_bytes = 0;
+        const char *bytes = madpo_tokenizer_bytes(tok, ids[i], &n_bytes);
+
+        if (bytes && !(i + 1 == n_ids && ids[i] == madpo_tokenizer_eos(tok)))
+            madpo_strbuf_append_n(&all, bytes, n_bytes);
+    }
+    st = madpo_strbuf_check(&all, err);
+    for (size_t skip = 0; st == MADPO_OK && skip <= 1 && skip < all.n && *at == n; skip++) {
+        if (skip == 1 && all.s[0] != ' ')
             break;
-        }
-    free(decoded);
-    if (st != MADPO_OK || n_ids == 0 || *at == n || *at == 0)
-        return st;
-    first = madpo_tokenizer_bytes(tok, ids[0], &n_first); /* some decoders drop its blank */
-    if (first && begins(text + *at - 1, n - *at + 1, first, n_first) && text[*at] != ' ')
-        --*at;
+        for (size_t i = n; *at == n && i-- > 0;)
+            if (begins(text + i, n - i, all.s + skip, all.n - skip))
+                *at = i;
+    }
+    madpo_strbuf_dispose(&all);
     return st;
 }
 

@@ -10,7 +10,7 @@ typedef struct madpo_span {
 } madpo_span;
 
 /* Spans [n_ids] of ids in text [n], one behind the other. `keep_end`: a text that was cut lost its
- * front, else its end. MADPO_ERR_NOMEM, MADPO_ERR_DATA for an id outside the vocabulary. */
+ * front, else its end. MADPO_ERR_NOMEM, MADPO_ERR_DATA for a text beyond 2 GiB. */
 madpo_status madpo_token_spans(madpo_span *spans, const madpo_tokenizer *tok, const int32_t *ids,
                                size_t n_ids, const char *text, size_t n, bool keep_end,
                                madpo_error *err) MADPO_MUST_CHECK;

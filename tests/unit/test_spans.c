@@ -63,6 +63,7 @@ static void test_exact(void **state)
         check(tok, 0, false);
         check(tok, 0, true);
         check(tok, 10, true); /* "the moon " is in the text twice */
+        check(tok, 21, true); /* cut inside of a character */
         madpo_tokenizer_free(tok);
     }
 }
