@@ -66,6 +66,7 @@ void madpo_feed_close(madpo_feed *source)
     story_dispose(&source->tail);
     madpo_follow_close(source->margins);
     madpo_follow_close(source->pairs);
+    madpo_follow_close(source->tokens);
     madpo_run_reader_close(source->reader);
     free(source->dir);
     free(source->name);
@@ -130,6 +131,8 @@ madpo_status madpo_feed_open(madpo_feed **out, const char *dir, double seconds, 
         st = madpo_follow_open(&source->margins, source->dir, "margins.jsonl", err);
     if (st == MADPO_OK)
         st = madpo_follow_open(&source->pairs, source->dir, "pairs.jsonl", err);
+    if (st == MADPO_OK)
+        st = madpo_follow_open(&source->tokens, source->dir, "tokens.jsonl", err);
     if (st == MADPO_OK) {
         source_read_objective(source);
         madpo_feed_check_live(source);
@@ -197,10 +200,23 @@ static madpo_status take_pair(madpo_feed *source, bool *took, madpo_error *err)
     return st;
 }
 
+static madpo_status take_tokens(madpo_feed *source, bool *took, madpo_error *err)
+{
+    const char *line;
+    size_t n = 0;
+    madpo_status st = madpo_follow_next(source->tokens, &line, &n, err);
+
+    *took = st == MADPO_OK && line;
+    if (*took)
+        st = madpo_samples_token_line(&source->all.samples, line, n,
+                                      madpo_follow_line_offset(source->tokens), err);
+    return st;
+}
+
 madpo_status madpo_feed_load(madpo_feed *source, double seconds, int64_t *n, bool *more,
                              madpo_error *err)
 {
-    static const source_take takes[] = {take_margin, take_event, take_pair};
+    static const source_take takes[] = {take_margin, take_event, take_pair, take_tokens};
     double until = madpo_clock_monotonic() + seconds;
     madpo_status st = MADPO_OK;
 
@@ -242,8 +258,10 @@ double madpo_feed_loaded(const madpo_feed *source)
     int64_t done, total;
 
     madpo_run_reader_position(source->reader, &done, &total);
-    done += madpo_follow_position(source->margins) + madpo_follow_position(source->pairs);
-    total += madpo_follow_size(source->margins) + madpo_follow_size(source->pairs);
+    done += madpo_follow_position(source->margins) + madpo_follow_position(source->pairs) +
+            madpo_follow_position(source->tokens);
+    total += madpo_follow_size(source->margins) + madpo_follow_size(source->pairs) +
+             madpo_follow_size(source->tokens);
     return total > done ? (double)done / (double)total : 1.0;
 }
 
@@ -295,6 +313,30 @@ madpo_status madpo_feed_text(madpo_pair_text *out, const madpo_feed *source,
         st = madpo_error_set(err, MADPO_ERR_NOMEM, "text of pair %lld", (long long)sample->id);
     if (st != MADPO_OK)
         madpo_pair_text_dispose(out);
+    return st;
+}
+
+madpo_status madpo_feed_tokens(madpo_token_line *out, bool *there, const madpo_feed *source,
+                               const madpo_sample *sample, double step, madpo_error *err)
+{
+    const madpo_token_place *place =
+        madpo_samples_tokens(&madpo_feed_story(source)->samples, sample, step);
+    char *line = NULL, where[64];
+    madpo_status st;
+
+    *out = (madpo_token_line){0};
+    *there = false;
+    if (!place)
+        return MADPO_OK;
+    snprintf(where, sizeof where, "tokens.jsonl, pair %lld at step %d", (long long)sample->id,
+             place->step);
+    st = madpo_follow_read_at(source->tokens, place->offset, place->n_line, &line, err);
+    if (st == MADPO_OK)
+        st = madpo_token_line_parse(out, line, place->n_line, where, err);
+    if (st == MADPO_OK && (out->id != sample->id || out->step != place->step))
+        st = madpo_error_set(err, MADPO_ERR_DATA, "%s: the file was written anew", where);
+    free(line);
+    *there = st == MADPO_OK;
     return st;
 }
 

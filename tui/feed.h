@@ -7,6 +7,7 @@
 #include "objective/objective.h"
 #include "run/follow.h"
 #include "run/reader.h"
+#include "run/tokens.h"
 #include "tui/history.h"
 #include "tui/samples.h"
 
@@ -18,7 +19,7 @@ typedef struct madpo_story {
 typedef struct madpo_feed {
     char *dir, *name; /* owned; name = the last part of dir */
     madpo_run_reader *reader;
-    madpo_follow *margins, *pairs;
+    madpo_follow *margins, *pairs, *tokens;
     madpo_story all, tail;
     bool only_tail;     /* `all` is not complete yet */
     int64_t tail_from;  /* bytes in front of the tail, for "what part is loaded" */
@@ -58,4 +59,9 @@ typedef struct madpo_pair_text {
 madpo_status madpo_feed_text(madpo_pair_text *out, const madpo_feed *source,
                              const madpo_sample *sample, madpo_error *err) MADPO_MUST_CHECK;
 void madpo_pair_text_dispose(madpo_pair_text *text);
+/* The pair's newest token values at or before a step of the policy; *there says whether there are
+ * any. Dispose with madpo_token_line_dispose in any case. */
+madpo_status madpo_feed_tokens(madpo_token_line *out, bool *there, const madpo_feed *source,
+                               const madpo_sample *sample, double step,
+                               madpo_error *err) MADPO_MUST_CHECK;
 #endif

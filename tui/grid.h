@@ -24,7 +24,9 @@ typedef enum madpo_tone {
     MADPO_TONE_KEY,
     MADPO_TONE_SERIES, /* 8 colours that stay apart for colour-blind eyes (Okabe and Ito) */
     MADPO_TONE_HEAT = MADPO_TONE_SERIES + 8, /* 6 steps from few to many */
-    MADPO_TONES = MADPO_TONE_HEAT + 6
+    MADPO_TONE_DOWN = MADPO_TONE_HEAT + 6,   /* 3 steps away from a middle, … */
+    MADPO_TONE_UP = MADPO_TONE_DOWN + 3,     /* … and 3 to the other side, each stronger */
+    MADPO_TONES = MADPO_TONE_UP + 3
 } madpo_tone;
 
 enum { MADPO_BOLD = 1, MADPO_REVERSE = 2, MADPO_WIDE_TAIL = 4 /* covered by the cell before it */ };

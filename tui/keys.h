@@ -33,6 +33,7 @@ madpo_action madpo_key_export(madpo_view *view, int key);
 madpo_action madpo_key_unfilter(madpo_view *view, int key);
 madpo_action madpo_key_prompt(madpo_view *view, int key);
 madpo_action madpo_key_next(madpo_view *view, int key);
+madpo_action madpo_key_shade(madpo_view *view, int key);
 
 /* keys_dialog.c: a line being typed, the help, the list of runs */
 void madpo_prompt_key(madpo_view *view, int key);

@@ -110,6 +110,17 @@ madpo_action madpo_key_prompt(madpo_view *view, int key)
     return MADPO_ACTION_NONE;
 }
 
+madpo_action madpo_key_shade(madpo_view *view, int key)
+{
+    static const char *const words[MADPO_SHADES] = {
+        "tokens shaded by log-ratio", "tokens shaded by log-prob", "tokens not shaded"};
+
+    (void)key;
+    view->shade = (madpo_shade_kind)((view->shade + 1) % MADPO_SHADES);
+    say(view, words[view->shade]);
+    return MADPO_ACTION_NONE;
+}
+
 /* The next pair whose text holds what was searched, in the order of the list. */
 madpo_action madpo_key_next(madpo_view *view, int key)
 {

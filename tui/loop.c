@@ -131,6 +131,7 @@ madpo_status madpo_tui_watch(const madpo_tui_options *options, madpo_error *err)
     if (st == MADPO_OK)
         st = madpo_terminal_open(&terminal, err);
     if (st == MADPO_OK) {
+        l.session.view.mono = !madpo_terminal_has_colors();
         l.drawn_at = -1;
         l.ticked_at = madpo_clock_monotonic();
         st = loop_run(&l, err);

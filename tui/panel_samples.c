@@ -30,6 +30,7 @@ static void number_cell(madpo_grid *grid, int x, int y, const char *fmt, double 
 
 enum {
     COLUMN_ID = 1,
+    COLUMN_TOKENS = 8, /* t: token values were logged */
     COLUMN_H = 9,
     COLUMN_W = 16,
     COLUMN_M = 22,
@@ -113,6 +114,8 @@ static void draw_row(madpo_grid *grid, madpo_rect r, const table *t, const madpo
     madpo_grid_print(grid, r.x + COLUMN_ID, r.y, 7,
                      sample->marked ? (madpo_pen){MADPO_TONE_KEY, 0} : plain, "%6lld%c",
                      (long long)sample->id, sample->held_out ? 'e' : ' ');
+    if (sample->n_tokens > 0)
+        madpo_grid_put(grid, r.x + COLUMN_TOKENS, r.y, 't', dim);
     number_cell(grid, r.x + COLUMN_H, r.y, "%+6.2f", (double)sample->h);
     number_cell(grid, r.x + COLUMN_W - 1, r.y, "%6.3f", (double)sample->w);
     number_cell(grid, r.x + COLUMN_M, r.y, "%+6.2f", madpo_samples_m(samples, sample, step));
@@ -170,23 +173,39 @@ void madpo_panel_samples(madpo_grid *grid, madpo_rect rect, madpo_view *view)
 
 /* ---- one pair ---- */
 
-/* Wrapped text with a mark in its margin; *row counts lines, also those scrolled away. */
-static void draw_wrapped(madpo_grid *grid, madpo_rect r, int scroll, int *row, madpo_pen pen,
-                         char mark, const char *text)
+/* Wrapped text with a mark in its margin, shaded by the levels of its bytes if there are any; *row
+ * counts lines, also those scrolled away. */
+typedef struct wrapped {
+    madpo_grid *grid;
+    madpo_rect r;
+    int scroll, row;
+    const madpo_shade *shade; /* NULL = none */
+} wrapped;
+
+static void draw_wrapped(wrapped *out, madpo_pen pen, char mark, const char *text,
+                         const int8_t *level)
 {
-    while (*text && *row - scroll < r.h) {
+    madpo_rect r = out->r;
+    bool marks = level && out->shade->marks;
+
+    while (*text && out->row - out->scroll < r.h) {
         size_t skip, n = madpo_text_break(text, r.w > 2 ? r.w - 2 : 1, &skip);
+        int y = r.y + out->row - out->scroll;
 
-        if (*row >= scroll) {
-            char *line = strndup(text, n);
+        if (out->row >= out->scroll) {
+            char *line = level ? NULL : strndup(text, n);
 
-            madpo_grid_put(grid, r.x, r.y + *row - scroll, (uint32_t)mark, pen);
-            if (line)
-                madpo_grid_text(grid, r.x + 2, r.y + *row - scroll, r.w - 2, plain, line);
+            madpo_grid_put(out->grid, r.x, y, (uint32_t)mark, pen);
+            if (level)
+                madpo_shade_draw(out->grid, r.x + 2, y, r.w - 2, out->shade, text, level, n,
+                                 y + 1 < r.y + r.h);
+            else if (line)
+                madpo_grid_text(out->grid, r.x + 2, y, r.w - 2, plain, line);
             free(line);
         }
-        ++*row;
+        out->row += 1 + marks;
         text += n + skip;
+        level += level ? n + skip : 0;
     }
 }
 
@@ -232,6 +251,87 @@ static const char *flag_words(char flag)
                          : "";
 }
 
+/* Why a pair has no shades. */
+static void draw_no_tokens(madpo_grid *grid, madpo_rect r, const madpo_view *view,
+                           const madpo_sample *sample, double step)
+{
+    const madpo_samples *samples = madpo_view_samples(view);
+
+    if (sample->n_tokens > 0)
+        madpo_grid_print(grid, r.x, r.y, r.w, dim, "no token values yet at step %.0f", step);
+    else if (samples->n_with_tokens > 0)
+        madpo_grid_print(grid, r.x, r.y, r.w, dim,
+                         "no token values: logged for %zu pairs (filter tok>0; run.log_tokens)",
+                         samples->n_with_tokens);
+    else
+        madpo_grid_text(grid, r.x, r.y, r.w, dim,
+                        "no token values: none logged yet, or run.log_tokens is 0");
+}
+
+/* One answer, shaded if it can be. */
+static void draw_answer(wrapped *out, madpo_pen pen, char mark, const char *text, int answer)
+{
+    size_t n = strlen(text);
+    int8_t *level = out->shade ? malloc(n + 1) : NULL;
+
+    if (level)
+        madpo_shade_bytes(out->shade, answer, level, n);
+    draw_wrapped(out, pen, mark, text, level);
+    free(level);
+}
+
+static void draw_lists(wrapped *out, const madpo_pair_text *text)
+{
+    const char *const texts[2] = {text->chosen, text->rejected};
+    bool ascii = out->grid->glyphs == MADPO_GLYPHS_ASCII;
+    madpo_error ignored = {0};
+
+    for (int up = 1; up >= 0; up--) {
+        char *list;
+
+        if (madpo_shade_list(&list, out->shade, up, texts, ascii, &ignored) == MADPO_OK)
+            draw_wrapped(out, dim, ' ', list, NULL);
+        free(list);
+    }
+}
+
+/* Legend or the reason why there is none, then the texts. */
+static void draw_pair(madpo_grid *grid, madpo_rect r, madpo_view *view, const madpo_sample *sample,
+                      const madpo_pair_text *text)
+{
+    double step = view->replay ? madpo_view_policy_step(view) : INFINITY;
+    wrapped out = {.grid = grid, .r = r, .scroll = view->pair_scroll};
+    madpo_token_line line = {0};
+    madpo_shade shade;
+    madpo_error err = MADPO_ERROR_INIT;
+    bool there = false;
+
+    if (view->shade != MADPO_SHADE_OFF && r.h > 1) {
+        madpo_status st = madpo_feed_tokens(&line, &there, view->source, sample, step, &err);
+
+        if (st == MADPO_OK && there)
+            st = madpo_shade_init(&shade, &line, view->shade,
+                                  view->mono || grid->glyphs == MADPO_GLYPHS_ASCII, &err);
+        if (st != MADPO_OK)
+            madpo_grid_text(grid, r.x, r.y, r.w, dim, err.message);
+        else if (there)
+            madpo_shade_legend(grid, r, &shade);
+        else
+            draw_no_tokens(grid, r, view, sample, step);
+        out.shade = st == MADPO_OK && there ? &shade : NULL;
+        out.r.y++;
+        out.r.h--;
+    }
+    draw_wrapped(&out, dim, ' ', text->prompt, NULL);
+    draw_answer(&out, plus, '+', text->chosen, 0);
+    draw_answer(&out, minus, '-', text->rejected, 1);
+    if (out.shade)
+        draw_lists(&out, text);
+    if (out.row <= view->pair_scroll && view->pair_scroll > 0) /* scrolled past the end */
+        view->pair_scroll = out.row > 0 ? out.row - 1 : 0;
+    madpo_token_line_dispose(&line);
+}
+
 void madpo_panel_pair(madpo_grid *grid, madpo_rect rect, madpo_view *view)
 {
     const madpo_samples *samples = madpo_view_samples(view);
@@ -240,7 +340,6 @@ void madpo_panel_pair(madpo_grid *grid, madpo_rect rect, madpo_view *view)
     madpo_error ignored = {0};
     madpo_pair_text text;
     double step = madpo_view_policy_step(view);
-    int row = 0;
 
     if (!sample) {
         madpo_panel_frame(grid, rect, view, MADPO_PANEL_PAIR, "pair");
@@ -268,10 +367,6 @@ void madpo_panel_pair(madpo_grid *grid, madpo_rect rect, madpo_view *view)
         madpo_grid_text(grid, r.x, r.y, r.w, (madpo_pen){MADPO_TONE_ALERT, 0}, ignored.message);
         return;
     }
-    draw_wrapped(grid, r, view->pair_scroll, &row, dim, ' ', text.prompt);
-    draw_wrapped(grid, r, view->pair_scroll, &row, plus, '+', text.chosen);
-    draw_wrapped(grid, r, view->pair_scroll, &row, minus, '-', text.rejected);
-    if (row <= view->pair_scroll && view->pair_scroll > 0) /* scrolled past the end */
-        view->pair_scroll = row > 0 ? row - 1 : 0;
+    draw_pair(grid, r, view, sample, &text);
     madpo_pair_text_dispose(&text);
 }

@@ -119,7 +119,8 @@ void madpo_panel_system(madpo_grid *grid, madpo_rect rect, madpo_view *view)
         for (size_t k = 0; k < history->phases[i]->n_metrics; k++)
             n_bad += history->phases[i]->metrics[k].series.n_bad;
     line(&l, "trouble", "%lld warnings, %llu NaN, %lld bad lines", (long long)history->n_warnings,
-         (unsigned long long)n_bad, (long long)history->n_bad);
+         (unsigned long long)n_bad,
+         (long long)(history->n_bad + madpo_view_samples(view)->n_bad_tokens));
     line(&l, "run", "%s %s", madpo_short_time(text, history->t_last - history->t_first),
          view->source->live ? "so far"
          : history->ended   ? "in all"

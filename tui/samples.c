@@ -14,6 +14,7 @@ void madpo_samples_dispose(madpo_samples *samples)
     free(samples->v);
     free(samples->slots);
     free(samples->sights);
+    free(samples->places);
     *samples = (madpo_samples){0};
 }
 
@@ -81,7 +82,8 @@ static madpo_status samples_get(madpo_samples *samples, int64_t id, madpo_sample
                                        .score_chosen = NAN,
                                        .score_rejected = NAN,
                                        .offset = -1,
-                                       .newest = -1};
+                                       .newest = -1,
+                                       .tokens = -1};
         samples->slots[id_slot(samples, id)] = (int32_t)i;
     }
     samples->version++;
@@ -317,4 +319,110 @@ char madpo_samples_flag(const madpo_samples *samples, const madpo_sample *sample
     if (sample->score_chosen < sample->score_rejected)
         return 'x';
     return sample->h < 0 ? '-' : ' ';
+}
+
+/* ---- token values ---- */
+
+static const madpo_token_place *place_number(const madpo_samples *samples, int64_t number)
+{
+    if (number < 0 || number < samples->n_places - (int64_t)samples->n_room)
+        return NULL;
+    return &samples->places[(size_t)number % samples->n_room];
+}
+
+/* Lines of `step` and later ones are void. */
+static void tokens_forget(madpo_samples *samples, madpo_sample *sample, double step)
+{
+    const madpo_token_place *place = place_number(samples, sample->tokens);
+
+    while (place && place->step >= step) {
+        sample->tokens = place->before;
+        sample->n_tokens--;
+        samples->n_with_tokens -= sample->n_tokens == 0;
+        place = place_number(samples, sample->tokens);
+    }
+}
+
+static madpo_status tokens_add(madpo_samples *samples, madpo_sample *sample, double step,
+                               madpo_token_place place, madpo_error *err)
+{
+    if ((int64_t)samples->n_room == samples->n_places && samples->n_room < MADPO_SAMPLES_PAST) {
+        size_t room = samples->n_room ? samples->n_room * 2 : 64;
+        madpo_token_place *grown = realloc(samples->places, room * sizeof *grown);
+
+        if (!grown)
+            return madpo_error_set(err, MADPO_ERR_NOMEM, "places of token values");
+        samples->places = grown;
+        samples->n_room = room;
+    }
+    tokens_forget(samples, sample, step);
+    place.before = sample->tokens;
+    samples->places[(size_t)samples->n_places % samples->n_room] = place;
+    sample->tokens = samples->n_places++;
+    samples->n_with_tokens += sample->n_tokens++ == 0;
+    return MADPO_OK;
+}
+
+/* {"from":step}: the run was taken up again there. */
+static void tokens_from(madpo_samples *samples, double step)
+{
+    for (size_t i = 0; i < samples->n; i++)
+        tokens_forget(samples, &samples->v[i], step + 0.5);
+    samples->version++;
+}
+
+madpo_status madpo_samples_token_line(madpo_samples *samples, const char *line, size_t n,
+                                      int64_t offset, madpo_error *err)
+{
+    double id = (double)NAN, step = (double)NAN, from = (double)NAN;
+    bool answers = false;
+    madpo_scan scan;
+    madpo_scan_value v;
+    madpo_sample *sample;
+
+    madpo_scan_open(&scan, line, n);
+    while (madpo_scan_next(&scan, &v)) {
+        if (madpo_scan_is(&v, "id"))
+            id = v.number;
+        else if (madpo_scan_is(&v, "step"))
+            step = v.number;
+        else if (madpo_scan_is(&v, "from"))
+            from = v.number;
+        else if (madpo_scan_is(&v, "rejected"))
+            answers = v.kind == MADPO_SCAN_NESTED;
+    }
+    if (!isnan(from)) {
+        tokens_from(samples, from);
+        return MADPO_OK;
+    }
+    if (scan.failed || !answers || !is_id(id) || !(step >= 0 && step < 2e9) || n > UINT32_MAX) {
+        samples->n_bad_tokens++;
+        return MADPO_OK;
+    }
+    if (samples_get(samples, (int64_t)id, &sample, err) != MADPO_OK)
+        return MADPO_ERR_NOMEM;
+    return tokens_add(
+        samples, sample, step,
+        (madpo_token_place){.offset = offset, .n_line = (uint32_t)n, .step = (int32_t)step}, err);
+}
+
+const madpo_token_place *madpo_samples_tokens(const madpo_samples *samples,
+                                              const madpo_sample *sample, double step)
+{
+    const madpo_token_place *place = place_number(samples, sample->tokens);
+
+    while (place && place->step > step)
+        place = place_number(samples, place->before);
+    return place;
+}
+
+uint32_t madpo_samples_n_tokens(const madpo_samples *samples, const madpo_sample *sample,
+                                double step)
+{
+    const madpo_token_place *place = place_number(samples, sample->tokens);
+    uint32_t n = sample->n_tokens;
+
+    for (; place && place->step > step; n--)
+        place = place_number(samples, place->before);
+    return n;
 }

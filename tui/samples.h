@@ -1,8 +1,9 @@
 #ifndef MADPO_TUI_SAMPLES_H
 #define MADPO_TUI_SAMPLES_H
 /* The pairs of a run: margins and weights from margins.jsonl, lengths and the place of the text
- * from pairs.jsonl, and what the policy made of them from the "samples" events. h is the reward
- * model's margin (fixed), m the policy's (it moves), w the weight of the pair in the loss.
+ * from pairs.jsonl, what the policy made of them from the "samples" events, and the places of their
+ * lines in tokens.jsonl. h is the reward model's margin (fixed), m the policy's (it moves), w the
+ * weight of the pair in the loss.
  */
 #include <stdint.h>
 
@@ -21,7 +22,9 @@ typedef struct madpo_sample {
     uint32_t n_seen;
     uint8_t source; /* index of its name */
     bool held_out, marked;
-    int64_t newest; /* number of its newest sight, -1 if never seen */
+    int64_t newest;    /* number of its newest sight, -1 if never seen */
+    int64_t tokens;    /* number of its newest line of tokens.jsonl, -1 for none */
+    uint32_t n_tokens; /* how many it has */
 } madpo_sample;
 
 /* The policy's margin of one pair at one step. */
@@ -31,6 +34,14 @@ typedef struct madpo_sight {
     int64_t before; /* number of the sight before it, -1 for none */
 } madpo_sight;
 
+/* A line of tokens.jsonl: where it is, and which step it is of. */
+typedef struct madpo_token_place {
+    int64_t offset;
+    uint32_t n_line;
+    int32_t step;
+    int64_t before; /* number of the pair's place before it, -1 for none */
+} madpo_token_place;
+
 typedef struct madpo_samples {
     madpo_sample *v; /* [capacity] owned, in the order they were met */
     size_t n, capacity;
@@ -39,6 +50,11 @@ typedef struct madpo_samples {
     madpo_sight *sights; /* [n_past] owned: the last MADPO_SAMPLES_PAST of n_sights */
     size_t n_past;
     int64_t n_sights;
+    madpo_token_place *places; /* [n_room] owned: the last MADPO_SAMPLES_PAST of n_places */
+    size_t n_room;
+    int64_t n_places;
+    size_t n_with_tokens;                 /* pairs that have lines of tokens.jsonl */
+    int64_t n_bad_tokens;                 /* lines of it that say nothing */
     char *sources[MADPO_SAMPLES_SOURCES]; /* owned; 0 is "" */
     size_t n_sources;
     uint64_t version; /* changes with every change */
@@ -54,6 +70,9 @@ madpo_status madpo_samples_margin_line(madpo_samples *samples, const char *line,
                                        madpo_error *err) MADPO_MUST_CHECK;
 madpo_status madpo_samples_pair_line(madpo_samples *samples, const char *line, size_t n,
                                      int64_t offset, madpo_error *err) MADPO_MUST_CHECK;
+/* A line of tokens.jsonl (run/tokens.h), which begins at `offset`; what says nothing is counted. */
+madpo_status madpo_samples_token_line(madpo_samples *samples, const char *line, size_t n,
+                                      int64_t offset, madpo_error *err) MADPO_MUST_CHECK;
 /* One element of a "samples" event. *w is its weight, NaN if it has none. */
 madpo_status madpo_samples_sight(madpo_samples *samples, const char *text, size_t n, double step,
                                  double *w, madpo_error *err) MADPO_MUST_CHECK;
@@ -68,6 +87,12 @@ uint32_t madpo_samples_seen(const madpo_samples *samples, const madpo_sample *sa
 /* The policy's margin at `step` and its change since the pair was seen before; NaN when unknown. */
 double madpo_samples_m(const madpo_samples *samples, const madpo_sample *sample, double step);
 double madpo_samples_change(const madpo_samples *samples, const madpo_sample *sample, double step);
+/* The place of the pair's newest token values at or before `step`, NULL if there are none; how many
+ * there are by then. */
+const madpo_token_place *madpo_samples_tokens(const madpo_samples *samples,
+                                              const madpo_sample *sample, double step);
+uint32_t madpo_samples_n_tokens(const madpo_samples *samples, const madpo_sample *sample,
+                                double step);
 /* '!' the reward model and the policy both turn against the label, 'x' the true scores do, '-' the
  * reward model does (h < 0), ' ' nothing of it. */
 char madpo_samples_flag(const madpo_samples *samples, const madpo_sample *sample, double step);

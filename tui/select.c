@@ -9,7 +9,8 @@
 
 #include "base/error.h"
 
-const char *const madpo_sort_names[MADPO_SORTS] = {"h", "w", "m", "dm", "len", "src", "seen", "id"};
+const char *const madpo_sort_names[MADPO_SORTS] = {"h",   "w",    "m",  "dm", "len",
+                                                   "src", "seen", "id", "tok"};
 
 enum { FIELD_C = MADPO_SORTS, FIELD_SRC, FIELD_SPLIT, FIELD_FLAG, FIELD_TEXT };
 
@@ -19,12 +20,19 @@ static const struct {
     const char *name;
     int field;
     bool word;
-} select_fields[] = {{"h", MADPO_SORT_H, false},        {"w", MADPO_SORT_W, false},
-                     {"m", MADPO_SORT_M, false},        {"dm", MADPO_SORT_CHANGE, false},
-                     {"len", MADPO_SORT_LENGTH, false}, {"seen", MADPO_SORT_SEEN, false},
-                     {"id", MADPO_SORT_ID, false},      {"c", FIELD_C, false},
-                     {"src", FIELD_SRC, true},          {"split", FIELD_SPLIT, true},
-                     {"flag", FIELD_FLAG, true},        {"text", FIELD_TEXT, true}};
+} select_fields[] = {{"h", MADPO_SORT_H, false},
+                     {"w", MADPO_SORT_W, false},
+                     {"m", MADPO_SORT_M, false},
+                     {"dm", MADPO_SORT_CHANGE, false},
+                     {"len", MADPO_SORT_LENGTH, false},
+                     {"seen", MADPO_SORT_SEEN, false},
+                     {"id", MADPO_SORT_ID, false},
+                     {"tok", MADPO_SORT_TOKENS, false},
+                     {"c", FIELD_C, false},
+                     {"src", FIELD_SRC, true},
+                     {"split", FIELD_SPLIT, true},
+                     {"flag", FIELD_FLAG, true},
+                     {"text", FIELD_TEXT, true}};
 
 static int select_field(const char *name, size_t n, bool word)
 {
@@ -138,6 +146,8 @@ double madpo_sort_value(const madpo_samples *samples, const madpo_sample *sample
         return sample->source;
     case MADPO_SORT_SEEN:
         return madpo_samples_seen(samples, sample, step);
+    case MADPO_SORT_TOKENS:
+        return madpo_samples_n_tokens(samples, sample, step);
     default:
         return (double)sample->id;
     }

@@ -3,7 +3,7 @@
 /* Which pairs the sample browser lists, and in what order. A filter is words with blanks between,
  * all of which must hold:
  *
- *     h<0  w>.8  m>=1  dm<0  c>1  len>512  seen>0  id=17      numbers
+ *     h<0  w>.8  m>=1  dm<0  c>1  len>512  seen>0  tok>0  id=17   numbers
  *     src:math  split:eval  flag:!                            words
  *     text:tide  or just  tide                                in prompt or answers, any case
  */
@@ -18,6 +18,7 @@ typedef enum madpo_sort {
     MADPO_SORT_SOURCE,
     MADPO_SORT_SEEN,
     MADPO_SORT_ID,
+    MADPO_SORT_TOKENS, /* how often token values were logged */
     MADPO_SORTS
 } madpo_sort;
 extern const char *const madpo_sort_names[MADPO_SORTS];

@@ -177,6 +177,34 @@ static const struct {
     [MADPO_TONE_HEAT + 4] = {143, 60, COLOR_YELLOW},
     [MADPO_TONE_HEAT + 5] = {227, 18, COLOR_WHITE}};
 
+/* Shades are backgrounds, orange down and blue up, with a foreground that can be read on them. Of
+ * 16 colours: coloured letters, bold ones, then the background. */
+typedef struct term_shade {
+    short dark_on, dark, light_on, light, of_16_on, of_16;
+} term_shade;
+static const term_shade term_shades[6] = {{255, 94, 16, 223, COLOR_YELLOW, -1},
+                                          {16, 136, 16, 221, COLOR_YELLOW, -1},
+                                          {16, 214, 16, 214, COLOR_BLACK, COLOR_YELLOW},
+                                          {255, 18, 16, 189, COLOR_CYAN, -1},
+                                          {255, 25, 16, 153, COLOR_CYAN, -1},
+                                          {16, 74, 16, 75, COLOR_BLACK, COLOR_CYAN}};
+
+static bool is_shade(int tone)
+{
+    return tone >= MADPO_TONE_DOWN && tone < MADPO_TONE_UP + 3;
+}
+
+static void prepare_shade(int tone, bool light)
+{
+    const term_shade *s = &term_shades[tone - MADPO_TONE_DOWN];
+    bool many = term.n_colors == 256;
+    short on = many ? light ? s->light_on : s->dark_on : s->of_16_on;
+    short back = many ? light ? s->light : s->dark : s->of_16;
+
+    if (init_pair((short)(tone + 1), on, back) == ERR)
+        init_pair((short)(tone + 1), on, back >= 0 ? back : COLOR_BLACK);
+}
+
 /* Some terminals say "foreground;background" in COLORFGBG; 7 and 15 are light. */
 static bool is_light(const char *wish)
 {
@@ -198,7 +226,9 @@ static void prepare_colors(const char *wish, bool light)
         return;
     term.n_colors = COLORS >= 256 && (automatic || strcmp(wish, "256") == 0) ? 256 : 16;
     use_default_colors();
-    for (int tone = 0; tone < MADPO_TONES; tone++) {
+    for (int tone = MADPO_TONE_DOWN; tone < MADPO_TONE_UP + 3; tone++)
+        prepare_shade(tone, light);
+    for (int tone = 0; tone < MADPO_TONE_DOWN; tone++) {
         short color = term.n_colors < 256 ? term_colors[tone].of_16
                       : light             ? term_colors[tone].light
                                           : term_colors[tone].dark;
@@ -263,6 +293,11 @@ void madpo_terminal_size(int *w, int *h)
     getmaxyx(stdscr, *h, *w);
 }
 
+bool madpo_terminal_has_colors(void)
+{
+    return term.n_colors > 0;
+}
+
 int madpo_terminal_signal(void)
 {
     return term_signal;
@@ -286,6 +321,14 @@ static attr_t cell_attributes(const madpo_cell *cell, short *pair)
         attributes |= A_REVERSE;
     if (cell->tone == MADPO_TONE_ALERT && term.n_colors == 0)
         attributes |= A_BOLD;
+    if (term.n_colors < 256 && is_shade(cell->tone)) { /* the two stronger steps */
+        int step = (cell->tone - MADPO_TONE_DOWN) % 3;
+
+        if (term.n_colors > 0)
+            attributes |= step == 1 ? A_BOLD : A_NORMAL;
+        else if (step > 0)
+            attributes |= cell->tone >= MADPO_TONE_UP ? A_BOLD : A_UNDERLINE;
+    }
     if (term.n_colors < 256 && (cell->tone == MADPO_TONE_DIM || cell->tone == MADPO_TONE_FRAME))
         attributes |= A_DIM;
     return attributes;

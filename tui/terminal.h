@@ -31,6 +31,7 @@ madpo_status madpo_terminal_open(const madpo_terminal_options *options,
 /* Give it back and show what was written to standard error meanwhile. */
 void madpo_terminal_close(void);
 void madpo_terminal_size(int *w, int *h);
+bool madpo_terminal_has_colors(void);
 /* Show a grid: only cells that differ from what is shown are sent. */
 void madpo_terminal_show(const madpo_grid *grid);
 /* Show everything anew at the next _show. */

@@ -7,6 +7,7 @@
 #include "tui/layout.h"
 #include "tui/plot.h"
 #include "tui/select.h"
+#include "tui/shade.h"
 #include "tui/feed.h"
 #include "tui/stats.h"
 #include "tui/steer.h"
@@ -93,6 +94,8 @@ typedef struct madpo_view {
     double list_at, list_cost; /* seconds: when it was made and how long that took */
     bool behind;               /* something shown is a moment old: draw again soon */
     int pair_scroll, log_scroll;
+    madpo_shade_kind shade; /* of the pair's answers */
+    bool mono;              /* the screen has no colours */
     madpo_log_kind log_kind;
 
     madpo_weight_options preview; /* parameters tried out */

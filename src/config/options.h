@@ -24,8 +24,9 @@ typedef struct madpo_stage_options {
 typedef struct madpo_options {
     struct {
         int64_t seed;
-        char *stages;      /* comma list, in order: sft,generate,reward,margins,policy,evaluate */
-        int64_t log_every; /* steps between step events */
+        char *stages;       /* comma list, in order: sft,generate,reward,margins,policy,evaluate */
+        int64_t log_every;  /* steps between step events */
+        int64_t log_tokens; /* pairs whose tokens are logged at evaluations, 0 = none */
         int64_t keep_checkpoints;
         int64_t max_bad_steps; /* consecutive non-finite steps before the stage fails */
     } run;

@@ -85,6 +85,9 @@ const madpo__key madpo__keys[] = {
     STRING("run.stages", run.stages, "sft,generate,reward,margins,policy,evaluate", "",
            "Stages to run, separated by commas, in this order; any may be left out"),
     INT("run.log_every", run.log_every, 10, 1, 1000000, "steps", "Steps between two step events"),
+    INT("run.log_tokens", run.log_tokens, 32, 0, 1000000, "pairs",
+        "Pairs, held-out ones first, whose tokens' log-ratios are kept at every evaluation of the "
+        "policy stage (tokens.jsonl); 0 = none"),
     INT("run.keep_checkpoints", run.keep_checkpoints, 2, 1, 10000, "checkpoints",
         "Checkpoints kept of each stage, the newest ones"),
     INT("run.max_bad_steps", run.max_bad_steps, 5, 1, 1000000, "steps",

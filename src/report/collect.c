@@ -419,6 +419,8 @@ static madpo_status collect(madpo_report *r, madpo_run_reader *reader, madpo_err
     if (st == MADPO_OK)
         st = each_line(r, "samples.jsonl", take_sample, r->samples, err);
     if (st == MADPO_OK)
+        st = madpo__tokens_collect(r, err);
+    if (st == MADPO_OK)
         st = collect_settings(r, err);
     return st;
 }
@@ -448,6 +450,7 @@ void madpo_report_free(madpo_report *report)
     for (size_t i = 0; i < report->n_series; i++)
         madpo__series_dispose(&report->series[i]);
     free(report->series);
+    madpo__tokens_dispose(report);
     json_decref(report->name);
     json_decref(report->manifest);
     json_decref(report->evaluations);

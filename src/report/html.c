@@ -48,7 +48,13 @@ static const char page_style[] =
     ".sample{background:var(--box);border-radius:.4rem;padding:.6rem;margin:.6rem 0}"
     ".sample p{white-space:pre-wrap;overflow-wrap:anywhere;unicode-bidi:isolate}"
     ".sample dt{font-weight:600}.sample dd{margin:0 0 .5rem 0;white-space:pre-wrap;"
-    "overflow-wrap:anywhere;unicode-bidi:isolate}\n";
+    "overflow-wrap:anywhere;unicode-bidi:isolate}\n"
+    /* tokens: up in blue over a line, down in orange over dots, so that grey paper tells them */
+    ".u1,.u2,.u3{background:rgba(0,114,178,.18);border-bottom:2px solid transparent}"
+    ".u2{background:rgba(0,114,178,.34)}.u3{background:rgba(0,114,178,.5)}"
+    ".d1,.d2,.d3{background:rgba(230,159,0,.2);border-bottom:2px dotted transparent}"
+    ".d2{background:rgba(230,159,0,.42)}.d3{background:rgba(230,159,0,.65)}"
+    ".u2,.u3{border-color:#0072b2}.d2,.d3{border-color:#b35900}\n";
 
 enum { MAX_TEXT = 1500 }; /* bytes of a sample shown */
 
@@ -435,6 +441,7 @@ madpo_status madpo_report_html(const madpo_report *report, char **out, size_t *n
         madpo_strbuf_append(&b, "<p>No step was reported yet.</p>\n");
     madpo__put_figures(&b, report);
     put_samples(&b, report);
+    madpo__put_tokens(&b, report);
     put_stages(&b, report);
     put_controls(&b, report);
     put_warnings(&b, report);

@@ -5,6 +5,7 @@
 
 #include "base/strbuf.h"
 #include "report/report.h"
+#include "run/tokens.h"
 
 /* One number over the steps of a stage, as its events told it. */
 typedef struct madpo__series {
@@ -23,7 +24,13 @@ typedef struct madpo__stage {
     bool stopped_early;
 } madpo__stage;
 
-enum { MADPO__MAX_STAGES = 16 };
+enum { MADPO__MAX_STAGES = 16, MADPO__TOLD_PAIRS = 3 };
+
+/* A pair of tokens.jsonl with its texts. */
+typedef struct madpo__told_pair {
+    madpo_token_line line;
+    char *prompt, *answer[2]; /* chosen, rejected; NULL = not found */
+} madpo__told_pair;
 
 struct madpo_report {
     char *dir;
@@ -37,9 +44,11 @@ struct madpo_report {
     json_t *controls;    /* events */
     json_t *warnings;    /* texts */
     json_t *samples;     /* of samples.jsonl, a few: {"prompt","texts":[{"who","text","score"}]} */
-    json_t *settings;    /* that are not at their default: [key, value, default] */
-    char *objective;     /* its name, NULL = unknown */
-    double *h, *w;       /* [n_margins] of margins.jsonl, by h */
+    madpo__told_pair told[MADPO__TOLD_PAIRS]; /* [n_told] newest token values of a few pairs */
+    size_t n_told;
+    json_t *settings; /* that are not at their default: [key, value, default] */
+    char *objective;  /* its name, NULL = unknown */
+    double *h, *w;    /* [n_margins] of margins.jsonl, by h */
     size_t n_margins;
     double began, last; /* seconds since 1970, of the first and last event; NaN without events */
     double paused;      /* seconds */
@@ -81,6 +90,13 @@ double madpo__number(const json_t *object, const char *key);      /* NaN if ther
 
 /* What the policy has gained over the reference, where both were evaluated; nothing otherwise. */
 void madpo__put_verdict(madpo_strbuf *b, const struct madpo_report *report);
+
+/* ---- tokens ---- */
+
+/* The newest values of the first pairs in tokens.jsonl, and their texts; none without the file. */
+madpo_status madpo__tokens_collect(struct madpo_report *report, madpo_error *err) MADPO_MUST_CHECK;
+void madpo__tokens_dispose(struct madpo_report *report);
+void madpo__put_tokens(madpo_strbuf *b, const struct madpo_report *report);
 
 /* ---- HTML ---- */
 

@@ -1,5 +1,6 @@
 /* Record files of a run: whole JSON lines, appended; see run.h. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "base/json.h"
@@ -56,6 +57,11 @@ madpo_status madpo_records_append(madpo_records *records, json_t *record, madpo_
     free(text);
     json_decref(record);
     return st;
+}
+
+madpo_status madpo_records_append_line(madpo_records *records, const char *line, madpo_error *err)
+{
+    return madpo__lines_append(&records->lines, line, strlen(line), err);
 }
 
 madpo_status madpo_records_sync(madpo_records *records, madpo_error *err)

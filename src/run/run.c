@@ -22,10 +22,10 @@ static const double progress_every = 0.2; /* seconds between progress calls of o
 
 /* What a run leaves behind; a folder that holds one of these but no run.json is not ours to fill.
  */
-static const char *const run_files[] = {"config.cfg",  "state.json",    "events.jsonl",
-                                        "pairs.jsonl", "margins.jsonl", "reference.jsonl",
-                                        "models",      "samples.jsonl", "checkpoints",
-                                        "scorer.bin",  "tokenizer",     "log.txt"};
+static const char *const run_files[] = {
+    "config.cfg",      "state.json", "events.jsonl",  "pairs.jsonl", "margins.jsonl",
+    "reference.jsonl", "models",     "samples.jsonl", "checkpoints", "scorer.bin",
+    "tokenizer",       "log.txt",    "tokens.jsonl"};
 
 /* ---- opening ---- */
 

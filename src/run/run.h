@@ -12,6 +12,7 @@
  *   margins.jsonl  {"id","h","c","w"}, with several reward models also "spread" and "fold"; what
  *                  each of them says is then in margins-<model>.jsonl
  *   reference.jsonl  reference log-probs
+ *   tokens.jsonl   log-ratios of single tokens of some pairs; run/tokens.h
  *   tiers/         pairs of three qualities, and prompts to evaluate with (stage tiers)
  *   samples.jsonl  evaluation samples
  *   scorer.bin     tokenizer/     log.txt
@@ -84,6 +85,9 @@ madpo_status madpo_records_open(madpo_records **out, madpo_run *run, const char 
                                 madpo_error *err) MADPO_MUST_CHECK;
 madpo_status madpo_records_append(madpo_records *records, json_t *record /* stolen */,
                                   madpo_error *err) MADPO_MUST_CHECK;
+/* Append a line that is JSON already, its newline included. */
+madpo_status madpo_records_append_line(madpo_records *records, const char *line,
+                                       madpo_error *err) MADPO_MUST_CHECK;
 /* Flush to disk; after this the lines survive a crash. */
 madpo_status madpo_records_sync(madpo_records *records, madpo_error *err) MADPO_MUST_CHECK;
 madpo_status madpo_records_close(madpo_records *records,

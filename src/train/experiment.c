@@ -152,8 +152,9 @@ const char *madpo_experiment_cell(const madpo_experiment *e, size_t i)
 static bool key_counts(const char *key)
 {
     static const char *const free_keys[] = {
-        "device.",           "experiment.tiers",    "experiment.methods", "experiment.seeds",
-        "experiment.sweep_", "experiment.ablation", "run.log_every",      "run.keep_checkpoints"};
+        "device.",          "experiment.tiers",  "experiment.methods",
+        "experiment.seeds", "experiment.sweep_", "experiment.ablation",
+        "run.log_every",    "run.log_tokens",    "run.keep_checkpoints"};
 
     for (size_t i = 0; i < sizeof free_keys / sizeof *free_keys; i++)
         if (strncmp(key, free_keys[i], strlen(free_keys[i])) == 0)

@@ -380,7 +380,8 @@ madpo_status madpo__loop_evaluate(madpo_loop *loop, madpo_error *err)
     madpo_run_message(loop->set->ctx->run, "%s: step %lld of %lld: held-out loss %.4f%s",
                       loop->name, (long long)s->step, (long long)loop->total_steps, s->eval_loss,
                       loop->best && s->best_step == s->step ? " (best so far)" : "");
-    return madpo__loop_event(loop, "eval", fields, err);
+    st = madpo__loop_event(loop, "eval", fields, err);
+    return st == MADPO_OK && task->evaluated ? task->evaluated(task->user, s->step, err) : st;
 }
 
 static bool loop_evaluation_is_due(const madpo_loop *loop)
@@ -536,8 +537,14 @@ static madpo_status loop_take_best(madpo_loop *loop, madpo_error *err)
 static madpo_status loop_finish(madpo_loop *loop, madpo_loop_result *result, madpo_error *err)
 {
     const madpo_loop_state *s = &loop->state;
-    madpo_status st = loop_take_best(loop, err);
+    const madpo_loop_task *task = loop->set->task;
     bool best = loop->best && s->best_step >= 0;
+    madpo_status st = MADPO_OK;
+
+    if (task->evaluated && s->eval_step != s->step)
+        st = task->evaluated(task->user, s->step, err);
+    if (st == MADPO_OK)
+        st = loop_take_best(loop, err);
 
     if (st != MADPO_OK)
         return st;
@@ -573,6 +580,8 @@ madpo_status madpo_loop_run(const madpo_loop_setup *setup, madpo_loop_result *re
                           loop.total_steps);
     loop.log_clock = madpo_clock_monotonic();
     loop.log_tokens = loop.state.n_tokens;
+    if (st == MADPO_OK && setup->task->begun)
+        st = setup->task->begun(setup->task->user, loop.state.step, err);
     if (st == MADPO_OK)
         st = madpo__loop_control_begin(&loop, err);
     while (st == MADPO_OK && !loop_is_at_end(&loop)) {

@@ -40,6 +40,11 @@ typedef struct madpo_loop_task {
     /* After a step event, with the last step's rows; may be NULL. */
     madpo_status (*logged)(void *user, int64_t step, const double *rows, size_t n,
                            madpo_error *err);
+    /* Before the first step of this call, when `step` steps are done (by a checkpoint); and after
+     * every evaluation, and the last step if that is none, with the weights of that step: for more
+     * to be said of them. Forward passes are free to be made, and change nothing. May be NULL. */
+    madpo_status (*begun)(void *user, int64_t step, madpo_error *err);
+    madpo_status (*evaluated)(void *user, int64_t step, madpo_error *err);
 
     /* Tasks that decide about a whole step before any of it is trained; all four or none.
      *

@@ -281,6 +281,20 @@ static madpo_status policy_logged(void *user, int64_t step, const double *rows, 
         err);
 }
 
+static madpo_status policy_begun(void *user, int64_t step, madpo_error *err)
+{
+    const madpo_policy *p = user;
+
+    return madpo_token_log_begin(p->tokens, step, err);
+}
+
+static madpo_status policy_evaluated(void *user, int64_t step, madpo_error *err)
+{
+    const madpo_policy *p = user;
+
+    return madpo_token_log_write(p->tokens, step, err);
+}
+
 /* ---- the whole ---- */
 
 madpo_status madpo_policy_task_init(madpo_policy *p, madpo_error *err)
@@ -317,7 +331,9 @@ madpo_loop_task madpo_policy_task(madpo_policy *policy)
                             .units = policy_units,
                             .run = policy_run,
                             .report = policy_report,
-                            .logged = policy_logged};
+                            .logged = policy_logged,
+                            .begun = policy_begun,
+                            .evaluated = policy_evaluated};
 
     if (policy->objective->plan) {
         task.plan = policy_plan;

@@ -1,7 +1,7 @@
 /* Stage policy: preference training from the SFT model with the configured objective. The
  * reference's log-probs are those of the same model before its first update, computed once, so
  * reference and policy are one set of weights in memory; an objective without a reference needs no
- * such pass. Results: reference.jsonl, models/policy.
+ * such pass. Results: reference.jsonl, tokens.jsonl, models/policy.
  *
  * The reference pass takes the pairs in the order, chunks and micro-batches of the first epoch. A
  * device whose matrix product depends on the number of rows then still gives the first training
@@ -173,6 +173,20 @@ static madpo_status policy_reference(madpo_policy *p, madpo_error *err)
     return st;
 }
 
+/* While the model is still the reference. */
+static madpo_status policy_tokens(madpo_policy *p, madpo_error *err)
+{
+    madpo_token_log_setup setup = {.ctx = p->ctx,
+                                   .set = &p->set,
+                                   .model = p->net.model,
+                                   .limits = p->limits,
+                                   .reference = p->needs.reference,
+                                   .ref_chosen = p->ref_chosen,
+                                   .ref_rejected = p->ref_rejected};
+
+    return madpo_token_log_new(&p->tokens, &setup, err);
+}
+
 static madpo_status policy_objective(madpo_policy *p, madpo_error *err)
 {
     const madpo_options *o = p->ctx->options;
@@ -212,7 +226,9 @@ static madpo_status policy_prepare(madpo_policy *p, madpo_error *err)
                       p->set.held_out.n);
     model.limits = p->limits;
     st = madpo_stage_open(&p->net, p->ctx, &model, err);
-    return st == MADPO_OK && p->needs.reference ? policy_reference(p, err) : st;
+    if (st == MADPO_OK && p->needs.reference)
+        st = policy_reference(p, err);
+    return st == MADPO_OK ? policy_tokens(p, err) : st;
 }
 
 /* ---- the stage ---- */
@@ -245,6 +261,7 @@ madpo_status madpo_stage_policy(madpo_stage_context *ctx, madpo_error *err)
 
     if (st == MADPO_OK)
         st = policy_train(&p, err);
+    madpo_token_log_free(p.tokens);
     madpo_stage_model_dispose(&p.net);
     madpo_pairset_dispose(&p.set);
     free(p.h);

@@ -49,7 +49,7 @@ has text '^  rewards/margins 0 to '
 has text '^evaluate +policy +true_reward +8 .* to '
 has text '^sft.lr = 0.003 \(default 0.001\)$'
 for what in 'Implicit rewards' 'Margins and weights' 'Weights of the pairs' 'Effective sample size' 'Learning rate' \
-    'Gradient norm' 'held out' '<h2>Samples' 'prefers-color-scheme:dark' 'true_reward'; do
+    'Gradient norm' 'held out' '<h2>Samples' 'prefers-color-scheme:dark' 'true_reward' '<h2>Tokens' 'class="u[123]" title="\+' 'class="d[123]" title="-'; do
     has page.html "$what"
 done
 [ "$(grep -c '<svg' page.html)" -ge 14 ] || fail "too few figures"
@@ -68,6 +68,17 @@ grep -q '<script>' hostile/samples.jsonl || fail "no such text to show"
 report hostile
 has page.html '&lt;script&gt;alert\(1\)&lt;/script&gt; &amp; &quot;q&quot; ]]&gt;'
 lacks page.html '<script'
+# pairs too: their text is all there once the shades are taken away
+sed -n '/<h2>Tokens/,/^<h2>[^T]/p' page.html | sed 's/<span class="[ud][123]"[^>]*>//g; s/<\/span>//g' >tokens
+has tokens '^<dd> fine &lt;b&gt;[0-9]+</dd>$'
+has tokens '^<dd> poor &lt;/dd&gt;[0-9]+</dd>$'
+has tokens '<b>&lt;script&gt;alert'
+mv hostile/tokens.jsonl whole
+{ echo rubbish; head -c 3000 whole; } >hostile/tokens.jsonl # a bad line, and half of one
+report hostile
+rm hostile/tokens.jsonl
+report hostile
+lacks page.html '<h2>Tokens'
 
 say "a folder whose name would"
 odd=$'run <b>&"x\xff'

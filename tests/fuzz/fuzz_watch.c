@@ -1,5 +1,5 @@
-/* Any bytes as the files of a run (events, margins, pairs, with 0x1e between): it can be watched at
- * every size and with any keys, and every picture is as large as asked for. */
+/* Any bytes as the files of a run (events, margins, pairs, tokens, with 0x1e between): it can be
+ * watched at every size and with any keys, and every picture is as large as asked for. */
 #include <string.h>
 #include <unistd.h>
 
@@ -34,7 +34,8 @@ static void write_part(const char *name, const uint8_t *data, size_t n)
 
 static void split(const uint8_t *data, size_t size)
 {
-    static const char *const names[] = {"events.jsonl", "margins.jsonl", "pairs.jsonl"};
+    static const char *const names[] = {"events.jsonl", "margins.jsonl", "pairs.jsonl",
+                                        "tokens.jsonl"};
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         const uint8_t *end = size > 0 ? memchr(data, 0x1e, size) : NULL;
@@ -78,6 +79,7 @@ static void look(madpo_view *view, madpo_grid *grid, const uint8_t *data, size_t
                                '8',
                                '7',
                                '5',
+                               'T',
                                'f'};
     madpo_error err = MADPO_ERROR_INIT;
 

@@ -72,4 +72,35 @@ BEGIN {
         if (k == 60) event(103.4, "control", "\"stage\":\"policy\",\"step\":56,\"action\":\"set\",\"name\":\"lr\",\"old\":1e-4,\"new\":5e-5")
     }
 }' >events.jsonl
+# Token values of four pairs: tokens of 5 bytes that heed neither words nor characters, an end of
+# text, an evaluation that the resumed run did not come to again, a bad line and half of one.
+LC_ALL=C awk "$common"'
+function answer(text, step,   n, i, at, len, logp, ratio, line) {
+    n = int((length(text) + 4) / 5)
+    for (i = 0; i <= n; i++) {
+        at = at (i ? "," : "") (i < n ? 5 * i : length(text))
+        len = len (i ? "," : "") (i == n ? 0 : i == n - 1 ? length(text) - 5 * i : 5)
+        logp = logp sprintf("%s%.4f", i ? "," : "", -4 * noise())
+        ratio = ratio sprintf("%s%.4f", i ? "," : "", (noise() + noise() + noise() - 1.5) * step / 20)
+    }
+    return sprintf("{\"at\":[%s],\"n\":[%s],\"logp\":[%s],\"ratio\":[%s]}", at, len, logp, ratio)
+}
+function lines(step,   k, id) {
+    for (k = 1; k <= 4; k++) {
+        id = ids[k]
+        printf "{\"id\":%d,\"step\":%d,\"split\":\"%s\",\"chosen\":%s,\"rejected\":%s}\n", id, step,
+            id % 10 == 9 ? "eval" : "train",
+            answer("The moon pulls the sea towards it, " id " times; \360\237\214\212 and so the water rises, and falls again when it has gone by.", step),
+            answer("Tides are caused by wind." (id % 4 ? "" : " They are not, and this answer says so at length."), step)
+    }
+}
+BEGIN {
+    split("9 19 0 4", ids, " ")
+    lines(20); lines(40)
+    print "no line at all"
+    lines(48); print "{\"from\":46}"
+    lines(60); lines(80)
+}' >tokens.jsonl
+printf '{"id":9,"step":100,"split":"ev' >>tokens.jsonl
+
 printf '{"v":1,"t":1767225800,"ev":"st' >>events.jsonl # still being written

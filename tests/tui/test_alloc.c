@@ -23,13 +23,17 @@ static const char events[] =
 static const char margins[] = "{\"id\":1,\"h\":0.5,\"w\":1.1}\n{\"id\":2,\"h\":-0.5,\"w\":0.7}\n";
 static const char pairs[] =
     "{\"id\":1,\"prompt\":\"p\",\"chosen\":\"c\",\"rejected\":\"r\",\"source\":\"s\"}\n";
+static const char tokens[] =
+    "{\"id\":1,\"step\":2,\"split\":\"eval\",\"chosen\":{\"at\":[0],\"n\":[1],\"logp\":[-1],"
+    "\"ratio\":[1]},\"rejected\":{\"at\":[0],\"n\":[1],\"logp\":[-1],\"ratio\":[-1]}}\n";
 static const char manifest[] =
     "{\"v\":1,\"objective\":\"madpo beta 0.1 c_max 2 c_min 0.5 lambda 1 tau 4\"}";
 
 /* Open, draw and type; whatever fails says that memory did. */
 static void watch(const char *dir)
 {
-    static const int keys[] = {'3', MADPO_KEY_ENTER, 'z', '/', 'c', MADPO_KEY_ENTER, ')', '9', '5'};
+    static const int keys[] = {'3', MADPO_KEY_ENTER, 'z', '/', 'c', MADPO_KEY_ENTER, ')', '9', 'T',
+                               '5'};
     madpo_error err = MADPO_ERROR_INIT;
     madpo_feed *feed;
     madpo_view view;
@@ -66,6 +70,7 @@ static void test_every_allocation(void **state)
     free(tmp_file(dir, "events.jsonl", events));
     free(tmp_file(dir, "margins.jsonl", margins));
     free(tmp_file(dir, "pairs.jsonl", pairs));
+    free(tmp_file(dir, "tokens.jsonl", tokens));
     for (n = 1; reached && n < 5000; n++) {
         madpo_error err = MADPO_ERROR_INIT;
         madpo_feed *feed;
