@@ -402,6 +402,23 @@ madpo_status madpo_model_logps(madpo_model *m, const madpo_batch *batch, float *
     return MADPO_OK;
 }
 
+madpo_status madpo_model_rows(madpo_model *m, const madpo_batch *batch, madpo_tensor rows,
+                              madpo_error *err)
+{
+    madpo_status st = forward_batch(m, batch, err);
+
+    if (st != MADPO_OK || batch->R == 0)
+        return st;
+    /* a gather is a look-up in the table of hidden states */
+    return madpo_embedding_fwd(m->dev, rows, m->batch.row_token, m->hidden, 1, batch->R,
+                               m->config.C, err);
+}
+
+madpo_tensor madpo_model_head(const madpo_model *m)
+{
+    return m->w.top.head;
+}
+
 madpo_head_io madpo__head_io(const madpo_model *m, int64_t R)
 {
     return (madpo_head_io){.hidden = m->hidden,

@@ -153,6 +153,12 @@ madpo_status madpo_model_zero_grads(madpo_model *model, madpo_error *err) MADPO_
  * _backward. */
 madpo_status madpo_model_logps(madpo_model *model, const madpo_batch *batch, float *logp, bool *top,
                                madpo_error *err) MADPO_MUST_CHECK;
+/* The hidden states that predict the batch's rows: runs the forward pass into rows [R,C] f32,
+ * device, write. Enqueued. There is no way back through it. */
+madpo_status madpo_model_rows(madpo_model *model, const madpo_batch *batch, madpo_tensor rows,
+                              madpo_error *err) MADPO_MUST_CHECK;
+/* W [V,C] of logits = W row: the head, or the embedding it is tied to. Borrowed. */
+madpo_tensor madpo_model_head(const madpo_model *model);
 /* Accumulate gradients for dLoss/dlogp = coef [R] of the batch just given to madpo_model_logps.
  * Enqueued. */
 madpo_status madpo_model_backward_logps(madpo_model *model, const madpo_batch *batch,

@@ -377,6 +377,12 @@ madpo_status madpo__loop_evaluate(madpo_loop *loop, madpo_error *err)
         if (loop->best)
             json_object_set_new(fields, "best_step", json_integer((json_int_t)s->best_step));
     }
+    if (fields && task->measured)
+        st = task->measured(task->user, s->step, fields, err);
+    if (st != MADPO_OK) {
+        json_decref(fields);
+        return st;
+    }
     madpo_run_message(loop->set->ctx->run, "%s: step %lld of %lld: held-out loss %.4f%s",
                       loop->name, (long long)s->step, (long long)loop->total_steps, s->eval_loss,
                       loop->best && s->best_step == s->step ? " (best so far)" : "");
