@@ -99,6 +99,14 @@ madpo_status madpo_model_merge(madpo_model *model, madpo_error *err) MADPO_MUST_
  * pass through them may be cheaper. Evaluation (how a model begins) applies none. */
 void madpo_model_set_pass(madpo_model *model, bool train, uint64_t seed, uint64_t counter);
 
+/* Seconds the caller spent in forward passes (with reading the results) and backward passes since
+ * the model was set to time them; a backward pass is then waited for. Off at first. */
+typedef struct madpo_model_times {
+    double forward, backward;
+} madpo_model_times;
+void madpo_model_set_timed(madpo_model *model, bool timed); /* on: from 0 */
+madpo_model_times madpo_model_get_times(const madpo_model *model);
+
 const madpo_model_config *madpo_model_get_config(const madpo_model *model);
 madpo_device *madpo_model_get_device(const madpo_model *model);
 
