@@ -24,9 +24,9 @@ typedef struct madpo_loop_state {
 
 /* Times of the last step timed, and since the last "system" event; all in seconds. */
 typedef struct madpo__watch {
-    int64_t n;          /* events of this call */
-    bool timed;         /* the step under way */
-    double step_began;  /* monotonic */
+    int64_t n;         /* events of this call */
+    bool timed;        /* the step under way */
+    double step_began; /* monotonic */
     double step_gathered;
     double step, forward, backward, optimizer, data;
     double began;       /* of the interval, monotonic */

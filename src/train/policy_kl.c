@@ -45,21 +45,27 @@ void madpo_policy_kl_free(madpo_policy_kl *kl)
 
 /* ---- a pass ---- */
 
-static madpo_status kl_measure(madpo_policy_kl *kl, const madpo_batch *batch, madpo_error *err)
+static madpo_status kl_rows(madpo_policy_kl *kl, int64_t R, madpo_error *err)
 {
-    madpo_device *dev = madpo_model_get_device(kl->model);
     const madpo_tensor own = madpo_model_head(kl->model);
-    const madpo_head_kl_dims dims = {.C = kl->C, .V = kl->V, .R = batch->R};
+    const madpo_head_kl_dims dims = {.C = kl->C, .V = kl->V, .R = R};
     const madpo_head_kl_io io = {.p_rows = kl->p_rows,
                                  .q_rows = kl->q_rows,
                                  .P = own,
                                  .Q = madpo_tensor_is_none(kl->head) ? own : kl->head,
                                  .kl = kl->out};
+
+    return madpo_head_kl(madpo_model_get_device(kl->model), &io, &dims, err);
+}
+
+static madpo_status kl_measure(madpo_policy_kl *kl, const madpo_batch *batch, madpo_error *err)
+{
+    madpo_device *dev = madpo_model_get_device(kl->model);
     madpo_status st = madpo_tensor_write(dev, kl->q_rows, kl->reference + kl->done * kl->C,
                                          batch->R * kl->C, err);
 
     if (st == MADPO_OK)
-        st = madpo_head_kl(dev, &io, &dims, err);
+        st = kl_rows(kl, batch->R, err);
     if (st == MADPO_OK)
         st = madpo_tensor_read(dev, kl->out, kl->kl, batch->R, err);
     for (int64_t i = 0; i < batch->R && st == MADPO_OK; i++) {
@@ -144,8 +150,8 @@ static madpo_status kl_device(madpo_policy_kl *kl, madpo_stage_context *ctx,
 {
     const madpo_tensor own = madpo_model_head(kl->model);
     const int64_t R = kl->n_rows < limits->max_rows ? kl->n_rows : limits->max_rows;
-    const madpo_head_kl_dims dims = {.C = kl->C, .V = kl->V, .R = R, .P_dtype = own.dtype,
-                                     .Q_dtype = own.dtype};
+    const madpo_head_kl_dims dims = {
+        .C = kl->C, .V = kl->V, .R = R, .P_dtype = own.dtype, .Q_dtype = own.dtype};
     madpo_status st =
         madpo_workspace_reserve(ctx->dev, madpo_head_kl_workspace(ctx->dev, &dims), err);
 
@@ -162,8 +168,7 @@ static madpo_status kl_device(madpo_policy_kl *kl, madpo_stage_context *ctx,
     return st == MADPO_OK ? madpo_tensor_copy(ctx->dev, kl->head, own, own.n, err) : st;
 }
 
-static madpo_status kl_host(madpo_policy_kl *kl, const madpo_batch_limits *limits,
-                            madpo_error *err)
+static madpo_status kl_host(madpo_policy_kl *kl, const madpo_batch_limits *limits, madpo_error *err)
 {
     kl->order = malloc(kl->n * sizeof *kl->order);
     kl->reference = malloc((size_t)(kl->n_rows * kl->C) * sizeof *kl->reference);
@@ -214,6 +219,8 @@ madpo_status madpo_policy_kl_new(madpo_policy_kl **out, madpo_stage_context *ctx
         st = kl_device(kl, ctx, limits, copy_head, err);
     if (st == MADPO_OK)
         st = kl_pass(kl, false, err);
+    if (st == MADPO_OK)
+        st = kl_rows(kl, R, err); /* builds its programs now and not in the midst of training */
     if (st == MADPO_OK)
         *out = kl;
     else

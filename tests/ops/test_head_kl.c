@@ -12,7 +12,7 @@ typedef struct kl_shape {
 } kl_shape;
 
 static const kl_shape shapes[] = {
-    {1, 1, 1, 0},     {4, 5, 2, 2},      {7, 13, 9, 5},     {16, 33, 6, 33},  {5, 11, 0, 0},
+    {1, 1, 1, 0},     {4, 5, 2, 2},       {7, 13, 9, 5},      {16, 33, 6, 33},  {5, 11, 0, 0},
     {33, 97, 31, 40}, {64, 500, 64, 128}, {129, 1031, 77, 0}, {3, 18, 1100, 7},
 };
 #define N_SHAPES (sizeof shapes / sizeof shapes[0])
@@ -27,11 +27,8 @@ typedef struct kl_ctx {
 static void run(op_test *T, void *ctx)
 {
     const kl_ctx *c = ctx;
-    const madpo_head_kl_io io = {.p_rows = c->p_rows->t,
-                                 .q_rows = c->q_rows->t,
-                                 .P = c->P->t,
-                                 .Q = c->Q->t,
-                                 .kl = c->kl->t};
+    const madpo_head_kl_io io = {
+        .p_rows = c->p_rows->t, .q_rows = c->q_rows->t, .P = c->P->t, .Q = c->Q->t, .kl = c->kl->t};
 
     OP_OK(T, madpo_head_kl(T->dev, &io, &c->d, &T->err));
 }
@@ -149,9 +146,8 @@ static void test_refusals(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_shapes),    cmocka_unit_test(test_far),
-    cmocka_unit_test(test_equal),     cmocka_unit_test(test_two_words),
-    cmocka_unit_test(test_refusals),
+    cmocka_unit_test(test_shapes),    cmocka_unit_test(test_far),      cmocka_unit_test(test_equal),
+    cmocka_unit_test(test_two_words), cmocka_unit_test(test_refusals),
 };
 
 OP_TEST_MAIN(tests)
