@@ -10,7 +10,7 @@
 #include "tests/support/tmp.h"
 
 /* Several micro-batches an evaluation. */
-#define SETTINGS "batch.tokens=128", "evaluate.prompts=8"
+#define SETTINGS "batch.tokens=64", "data.eval_fraction=0.4", "evaluate.prompts=8"
 
 typedef struct fixture {
     char *root, *whole;
