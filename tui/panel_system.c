@@ -144,16 +144,19 @@ static int kernel_shares(share *out, const madpo_view *view)
 /* The largest in one line. */
 static void shares_line(lines *l, const char *name, const share *shares, int n)
 {
-    char text[256] = "", one[64], p[16];
+    char text[256] = "", p[16];
+    int at = 0, room = l->r.w - 9;
 
+    room = room < (int)sizeof text - 1 ? room : (int)sizeof text - 1;
     for (int i = 0; i < n; i++) {
-        snprintf(one, sizeof one, "%s%s %s", i ? " " : "", shares[i].brief,
-                 percent(p, sizeof p, shares[i].of));
-        if ((int)(strlen(text) + strlen(one)) > l->r.w - 9)
+        char one[64];
+        const int width = snprintf(one, sizeof one, "%s%s %s", i ? " " : "", shares[i].brief,
+                                   percent(p, sizeof p, shares[i].of));
+
+        if (at + width > room)
             break;
-        strcat(text, one); /* at most r.w of 256 */
-        if (strlen(text) > sizeof text - sizeof one)
-            break;
+        memcpy(text + at, one, (size_t)width + 1);
+        at += width;
     }
     if (n > 0)
         line(l, name, "%s", text);
