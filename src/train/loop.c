@@ -406,7 +406,11 @@ madpo_status madpo__loop_evaluate(madpo_loop *loop, madpo_error *err)
                       loop->name, (long long)s->step, (long long)loop->total_steps, s->eval_loss,
                       loop->best && s->best_step == s->step ? " (best so far)" : "");
     st = madpo__loop_event(loop, "eval", fields, err);
-    return st == MADPO_OK && task->evaluated ? task->evaluated(task->user, s->step, err) : st;
+    began = madpo_clock_monotonic();
+    if (st == MADPO_OK && task->evaluated)
+        st = task->evaluated(task->user, s->step, err);
+    loop->watch.evaluate += madpo_clock_monotonic() - began;
+    return st;
 }
 
 static bool loop_evaluation_is_due(const madpo_loop *loop)

@@ -46,7 +46,7 @@ function step(t, stage, i, n, rest) {
         stage, i, n, i / n, rest, i * 640, 5000 + 200 * noise(), 8 + i / 100))
 }
 function cost(t, stage, i, s, kernels) {
-    event(t, "system", sprintf("\"stage\":\"%s\",\"step\":%d,\"interval_steps\":10,\"device_bytes\":%d,\"device_peak_bytes\":%d,\"device_limit_bytes\":4700000000,\"host_bytes\":%d,\"host_peak_bytes\":151000000,\"step_seconds\":%.4f,\"forward_seconds\":%.4f,\"backward_seconds\":%.4f,\"optimizer_seconds\":%.4f,\"data_seconds\":%.4f,\"interval_seconds\":%.4f,\"evaluate_seconds\":%.4f,\"checkpoint_seconds\":0.0,\"write_seconds\":%.5f%s",
+    event(t, "system", sprintf("\"stage\":\"%s\",\"step\":%d,\"interval_steps\":10,\"device_bytes\":%d,\"device_peak_bytes\":%d,\"device_limit_bytes\":4700000000,\"host_bytes\":%d,\"host_peak_bytes\":151000000,\"step_seconds\":%.2f,\"forward_seconds\":%.2f,\"backward_seconds\":%.2f,\"optimizer_seconds\":%.2f,\"data_seconds\":%.2f,\"interval_seconds\":%.2f,\"evaluate_seconds\":%.2f,\"checkpoint_seconds\":0.0,\"write_seconds\":%.3f%s",
         stage, i, 1.2e9 + 1e6 * i, 1.6e9, 140e6 + 1e5 * i, s, s * 0.36, s * 0.54, s * 0.07, s * 0.03, s * 10.6, s * 0.5, s * 0.012, kernels))
 }
 BEGIN {
@@ -73,7 +73,7 @@ BEGIN {
         }
         if (i % 4 == 0) event(43 + k, "samples", sprintf("\"stage\":\"policy\",\"step\":%d,\"pairs\":[%s]", i, line))
         if (i % 20 == 0) event(43.1 + k, "eval", sprintf("\"stage\":\"policy\",\"step\":%d,\"eval_loss\":%.4f,\"eval_kl\":%.5f", i, i == 80 ? 0.64 : 0.69 - 0.001 * i, i * i * 1e-5))
-        if (i % 10 == 0) cost(43.05 + k, "policy", i, 1, ",\"kernels/matmul_seconds\":5.5,\"kernels/attention_seconds\":1.9,\"kernels/norm_seconds\":0.4,\"kernels/head_seconds\":0.8,\"kernels/optimizer_seconds\":0.3,\"kernels/embedding_seconds\":0.02,\"kernels/elementwise_seconds\":0.6,\"kernels/other_seconds\":0.0")
+        if (i % 20 == 0) cost(43.05 + k, "policy", i, 1, ",\"kernels/matmul_seconds\":5.5,\"kernels/attention_seconds\":1.9,\"kernels/norm_seconds\":0.4,\"kernels/head_seconds\":0.8,\"kernels/optimizer_seconds\":0.3,\"kernels/embedding_seconds\":0.02,\"kernels/elementwise_seconds\":0.6,\"kernels/other_seconds\":0.0")
         if (i % 40 == 0) event(43.2 + k, "checkpoint", sprintf("\"stage\":\"policy\",\"step\":%d,\"dir\":\"checkpoints/policy-step-%d\"", i, i))
         if (k == 30) event(73.3, "warning", "\"text\":\"loss is NaN at step 30; the step was skipped\"")
         if (k == 60) event(103.4, "control", "\"stage\":\"policy\",\"step\":56,\"action\":\"set\",\"name\":\"lr\",\"old\":1e-4,\"new\":5e-5")
