@@ -14,14 +14,16 @@ enum { GROUP_OTHER = MADPO_SYSTEM_GROUPS - 1 };
 static const struct {
     const char *stem;
     int group;
-} system_stems[] = {{"matmul", 0},    {"(library)", 0},   {"attention", 1}, {"kv_cache", 1},
-                    {"rope", 1},      {"rmsnorm", 2},     {"layernorm", 2}, {"head", 3},
-                    {"head_kl", 3},   {"reward_head", 3}, {"adamw", 4},     {"grad_norm", 4},
-                    {"embedding", 5}, {"position", 5},    {"act", 6},       {"glu", 6},
-                    {"add", 6},       {"bias", 6},        {"dropout", 6}};
+} system_stems[] = {{"(library)", 0},   {"attention", 1}, {"kv_cache", 1},  {"rope", 1},
+                    {"rmsnorm", 2},     {"layernorm", 2}, {"head", 3},      {"head_kl", 3},
+                    {"reward_head", 3}, {"adamw", 4},     {"grad_norm", 4}, {"embedding", 5},
+                    {"position", 5},    {"act", 6},       {"glu", 6},       {"add", 6},
+                    {"bias", 6},        {"dropout", 6}};
 
 int madpo_system_group(const char *stem)
 {
+    if (strncmp(stem, "matmul", strlen("matmul")) == 0) /* of any provider */
+        return 0;
     for (size_t i = 0; i < sizeof system_stems / sizeof *system_stems; i++)
         if (strcmp(system_stems[i].stem, stem) == 0)
             return system_stems[i].group;
