@@ -357,6 +357,8 @@ madpo_status madpo_history_line(madpo_history *history, madpo_samples *samples, 
         history->ended = history->paused = false;
         return event_step(history, &e, err);
     }
+    if (st == MADPO_OK && madpo_scan_text_is(&e.ev, "system")) /* curves and no notes */
+        return has_step ? event_curves(history, &e, err) : MADPO_OK;
     if (has_step && madpo_scan_text_is(&e.ev, "samples"))
         return event_samples(history, samples, &e, err);
     if (st != MADPO_OK || madpo_scan_text_is(&e.ev, "step") || madpo_scan_text_is(&e.ev, "samples"))

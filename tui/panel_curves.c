@@ -146,18 +146,28 @@ void madpo_panel_rewards(madpo_grid *grid, madpo_rect rect, madpo_view *view)
 
 enum { QUALITY_NAME = 22, QUALITY_VALUE = 8 };
 
+static bool ends_with(const char *name, const char *end)
+{
+    size_t n = strlen(name), m = strlen(end);
+
+    return n >= m && strcmp(name + n - m, end) == 0;
+}
+
 /* Those asked for most come first, whatever order they were logged in. */
 static int metric_rank(const char *name)
 {
     static const char *const first[] = {
-        "rewards/accuracies", "accuracy",         "madpo/weight/ess", "kl",
-        "madpo/kl",           "grad_norm",        "learning_rate",    "logps/chosen",
-        "logps/rejected",     "tokens_per_second"};
+        "rewards/accuracies", "accuracy",           "madpo/weight/ess", "eval_kl",
+        "grad_norm",          "learning_rate",      "logps/chosen",     "logps/rejected",
+        "tokens_per_second",  "examples_per_second"};
     int n = (int)(sizeof first / sizeof *first);
 
     for (int i = 0; i < n; i++)
         if (strcmp(name, first[i]) == 0)
             return i;
+    if (ends_with(name, "_seconds") || ends_with(name, "_bytes") ||
+        strcmp(name, "interval_steps") == 0) /* what the run costs: panel 6 */
+        return n + 2;
     return strncmp(name, "eval_", 5) == 0 ? n + 1 : n;
 }
 

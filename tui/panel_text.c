@@ -1,4 +1,4 @@
-/* The panels of facts: the system, the log. */
+/* The panel of the log; numbers that several panels ask for. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,17 +35,7 @@ double madpo_view_step_seconds(const madpo_view *view)
     return (to - from) / (step - (phase->clock.v[0].x + phase->clock.v[0].x_last) / 2);
 }
 
-/* ---- system ---- */
-
-static const char *manifest_text(const madpo_view *view, const char *key)
-{
-    const char *text =
-        json_string_value(json_object_get(madpo_run_reader_manifest(view->source->reader), key));
-
-    return text ? text : "-";
-}
-
-static const madpo_note *last_note(const madpo_view *view, madpo_note_kind kind)
+const madpo_note *madpo_view_last_note(const madpo_view *view, madpo_note_kind kind)
 {
     const madpo_history *history = madpo_view_history(view);
     double t = madpo_view_moment(view).t;
@@ -59,80 +49,6 @@ static const madpo_note *last_note(const madpo_view *view, madpo_note_kind kind)
             return note;
     }
     return NULL;
-}
-
-typedef struct lines {
-    madpo_grid *grid;
-    madpo_rect r;
-    int row;
-} lines;
-
-static void line(lines *l, const char *name, const char *fmt, ...) MADPO_PRINTF(3, 4);
-static void line(lines *l, const char *name, const char *fmt, ...)
-{
-    char text[256];
-    va_list ap;
-
-    if (l->row >= l->r.h)
-        return;
-    va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
-    va_end(ap);
-    madpo_grid_text(l->grid, l->r.x, l->r.y + l->row, 9, dim, name);
-    madpo_grid_text(l->grid, l->r.x + 9, l->r.y + l->row, l->r.w - 9, plain, text);
-    l->row++;
-}
-
-static void system_time(lines *l, const madpo_view *view)
-{
-    int index = madpo_view_plot_phase(view);
-    const madpo_phase *phase = madpo_view_history(view)->phases[index];
-    double seconds = madpo_view_step_seconds(view), step = madpo_view_plot_step(view);
-    char per[16], left[16], took[16];
-
-    line(l, "step", "%s s  ETA %s", madpo_short_number(per, seconds),
-         madpo_short_time(left, (phase->total_steps - step) * seconds));
-    line(l, "stage", "%s for %s", phase->name,
-         madpo_short_time(took, madpo_axis_from_step(phase, MADPO_AXIS_TIME, step)));
-    line(l, "tokens", "%s  %s/s", madpo_short_number(per, madpo_view_value(view, "num_tokens")),
-         madpo_short_number(left, madpo_view_value(view, "tokens_per_second")));
-}
-
-void madpo_panel_system(madpo_grid *grid, madpo_rect rect, madpo_view *view)
-{
-    const madpo_history *history = madpo_view_history(view);
-    const madpo_note *note;
-    lines l = {.grid = grid, .r = madpo_rect_inside(rect)};
-    uint64_t n_bad = 0;
-    char text[16];
-
-    madpo_panel_frame(grid, rect, view, MADPO_PANEL_SYSTEM, "device and time");
-    line(&l, "device", "%s", manifest_text(view, "device"));
-    if (madpo_view_plot_phase(view) >= 0)
-        system_time(&l, view);
-    note = last_note(view, MADPO_NOTE_CHECKPOINT);
-    if (note)
-        line(&l, "saved", "%s", note->text + strlen("checkpoint "));
-    else
-        line(&l, "saved", "no checkpoint yet");
-    for (size_t i = 0; i < history->n_phases; i++)
-        for (size_t k = 0; k < history->phases[i]->n_metrics; k++)
-            n_bad += history->phases[i]->metrics[k].series.n_bad;
-    line(&l, "trouble", "%lld warnings, %llu NaN, %lld bad lines", (long long)history->n_warnings,
-         (unsigned long long)n_bad,
-         (long long)(history->n_bad + madpo_view_samples(view)->n_bad_tokens));
-    line(&l, "run", "%s %s", madpo_short_time(text, history->t_last - history->t_first),
-         view->source->live ? "so far"
-         : history->ended   ? "in all"
-                            : "until it stopped");
-    line(&l, "driver", "%s", manifest_text(view, "driver"));
-    line(&l, "model", "%s", manifest_text(view, "model"));
-    line(&l, "loss", "%s", manifest_text(view, "objective"));
-    line(&l, "data", "%s", manifest_text(view, "data"));
-    line(&l, "madpo", "%s  seed %lld", manifest_text(view, "madpo"),
-         (long long)json_integer_value(
-             json_object_get(madpo_run_reader_manifest(view->source->reader), "seed")));
-    line(&l, "folder", "%s", view->source->dir);
 }
 
 /* ---- log ---- */

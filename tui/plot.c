@@ -344,6 +344,21 @@ static void draw_x_axis(madpo_grid *grid, madpo_rect frame_rect, const frame *f)
     }
 }
 
+char *madpo_short_bytes(char *out, double bytes)
+{
+    static const char units[] = "kMGTP";
+    int i = 0;
+
+    bytes /= 1e3;
+    while (bytes >= 999.5 && units[i + 1]) {
+        bytes /= 1e3;
+        i++;
+    }
+    snprintf(out, SHORT, isfinite(bytes) ? bytes < 9.95 ? "%.1f%c" : "%.0f%c" : "-", bytes,
+             units[i]);
+    return out;
+}
+
 /* Checkpoints, or control and warnings, at the foot of the plot; NaN is marked at its head. */
 static void draw_ticks(madpo_grid *grid, const frame *f, bool checkpoints)
 {

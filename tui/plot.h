@@ -53,4 +53,5 @@ void madpo_plot_spark(madpo_grid *grid, madpo_rect rect, const madpo_curve *curv
 /* Numbers short enough for axes: ".0123", "1.2e-5", "14.2k"; and times "1:02:03". Into out [16]. */
 char *madpo_short_number(char *out, double x);
 char *madpo_short_time(char *out, double seconds);
+char *madpo_short_bytes(char *out, double bytes); /* "21M", "4.7G": powers of 1000 */
 #endif

@@ -52,6 +52,7 @@ picture help --dump-screen 80x24 --glyphs=ascii     # narrowed by typing
 picture log --dump-screen 80x24 --glyphs=ascii
 picture printed --dump-screen 80x24 --glyphs=ascii  # log.txt
 picture metrics --dump-screen 100x30 --glyphs=ascii
+picture system --dump-screen 80x40 --glyphs=ascii   # all that panel 6 knows
 picture heat --dump-screen 80x24 --glyphs=ascii
 picture groups --dump-screen 80x24 --glyphs=ascii
 
