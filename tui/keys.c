@@ -33,11 +33,10 @@ static madpo_action key_runs(madpo_view *view, int key)
 
 static madpo_action key_action(madpo_view *view, int key)
 {
-    (void)view;
-    return key == 'q' || key == MADPO_KEY_CTRL_C ? MADPO_ACTION_QUIT
-           : key == 'm'                          ? MADPO_ACTION_MOUSE
-           : key == 'D'                          ? MADPO_ACTION_DUMP
-                                                 : MADPO_ACTION_REPAINT;
+    return key == 'q'   ? view->inside ? MADPO_ACTION_BACK : MADPO_ACTION_QUIT
+           : key == 'm' ? MADPO_ACTION_MOUSE
+           : key == 'D' ? MADPO_ACTION_DUMP
+                        : MADPO_ACTION_REPAINT;
 }
 
 /* A row without keys is a heading, or explains what is on the screen. */
@@ -71,7 +70,7 @@ const madpo_key_row madpo_keys[] = {
     {{'m'}, "m", NULL, "take the mouse, or leave it to the terminal", key_action},
     {{'D'}, "D", NULL, "write the screen to a text file", key_action},
     {{MADPO_KEY_CTRL_L}, "Ctrl+L", NULL, "paint everything again", key_action},
-    {{'q', MADPO_KEY_CTRL_C}, "q", "q:leave", "leave; the run goes on", key_action},
+    {{'q'}, "q", "q:leave", "leave, the run goes on; from a cell: back to its experiment", key_action},
     {{0}, "", NULL, "The run", NULL},
     {{'p'},
      "p",
@@ -83,7 +82,12 @@ const madpo_key_row madpo_keys[] = {
     {{'-', '*'}, "- *", "-*:lr", "learning rate x0.5, x2, from the next step on", madpo_key_steer},
     {{'L'}, "L", NULL, "learning rate: type 2e-4, or x0.3", madpo_key_steer},
     {{':'}, ":", NULL, "type what the run is to do: lr 2e-4, stop, ...", madpo_key_steer},
-    {{'Q'}, "Q", "Q:stop", "save a checkpoint and end the run", madpo_key_steer},
+    {{'Q'}, "Q", "Q:stop", "a menu: save and stop, end the run now, or leave it", madpo_key_stop},
+    {{MADPO_KEY_CTRL_C},
+     "Ctrl+C",
+     NULL,
+     "that menu; again within 2 s: save and stop; again: end it now. Without --control: leave",
+     madpo_key_stop},
     {{0}, "", NULL, "Moving", NULL},
     {{MADPO_KEY_UP, MADPO_KEY_DOWN, MADPO_KEY_LEFT, MADPO_KEY_RIGHT},
      "arrows hjkl",
@@ -187,6 +191,8 @@ madpo_action madpo_view_key(madpo_view *view, int key)
         madpo_prompt_key(view, key);
         return MADPO_ACTION_NONE;
     }
+    if (view->menu.open)
+        return madpo_steer_menu_key(view, key);
     if (view->steer.asking) {
         madpo_steer_answer(view, key);
         return MADPO_ACTION_NONE;

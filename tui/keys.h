@@ -36,6 +36,8 @@ madpo_action madpo_key_next(madpo_view *view, int key);
 madpo_action madpo_key_shade(madpo_view *view, int key);
 
 /* keys_dialog.c: a line being typed, the help, the list of runs */
+/* A key typed into text [MADPO_VIEW_TEXT]. */
+void madpo_text_key(char *text, int key);
 void madpo_prompt_key(madpo_view *view, int key);
 void madpo_help_key(madpo_view *view, int key);
 void madpo_runs_key(madpo_view *view, int key);

@@ -106,7 +106,8 @@ madpo_action madpo_key_escape(madpo_view *view, int key)
     else if (view->wish.guest_plot || view->wish.guest_wide) {
         view->wish.guest_plot = view->wish.guest_wide = MADPO_PANEL_NONE;
         view->wish.focus = MADPO_PANEL_LOSS;
-    }
+    } else if (view->inside)
+        return MADPO_ACTION_BACK;
     return MADPO_ACTION_NONE;
 }
 

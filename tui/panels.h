@@ -25,6 +25,12 @@ double madpo_view_step_seconds(const madpo_view *view);
 
 /* An empty frame in the middle of the screen, over what is there; returns its inside. */
 madpo_rect madpo_draw_overlay(madpo_grid *grid, int w, int h, const char *title);
+/* Help: what a key is called, "" of a heading, and what it does; scroll is kept within the rows. */
+typedef struct madpo_help_row {
+    const char *shown, *help;
+} madpo_help_row;
+void madpo_draw_help_rows(madpo_grid *grid, const madpo_help_row *rows, int n_rows,
+                          const char *filter, int *scroll);
 /* The frame of the screen: head, foot, help, list of runs. */
 void madpo_draw_header(madpo_grid *grid, const madpo_view *view);
 void madpo_draw_status(madpo_grid *grid, const madpo_view *view);

@@ -10,7 +10,7 @@
 enum { MADPO_TUI_COMPARED = 6 };
 
 typedef struct madpo_tui_options {
-    const char *run;                         /* its folder */
+    const char *run;                         /* its folder, or that of an experiment */
     const char *compare[MADPO_TUI_COMPARED]; /* folders of other runs, NULL = none */
     const char *glyphs;                      /* "braille", "block", "ascii", "auto" */
     const char *color;                       /* "never", "16", "256", "auto" */
@@ -24,6 +24,9 @@ typedef struct madpo_tui_options {
     double plain_every; /* seconds between plain lines */
 } madpo_tui_options;
 
+/* The newest run in runs/ or experiment in experiments/ (owned by the caller, free()); NULL without
+ * error if there is none. */
+madpo_status madpo_tui_find_latest(char **out, madpo_error *err) MADPO_MUST_CHECK;
 /* Print one picture as text on `out`. */
 madpo_status madpo_tui_dump(const madpo_tui_options *options, FILE *out,
                             madpo_error *err) MADPO_MUST_CHECK;

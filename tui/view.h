@@ -36,6 +36,8 @@ enum {
 typedef enum madpo_action {
     MADPO_ACTION_NONE,
     MADPO_ACTION_QUIT,
+    MADPO_ACTION_BACK,    /* to the table this run was opened from */
+    MADPO_ACTION_OPEN,    /* the run under the table's cursor */
     MADPO_ACTION_REPAINT, /* everything, whatever the terminal is thought to show */
     MADPO_ACTION_MOUSE,   /* take the mouse, or give it back */
     MADPO_ACTION_DUMP     /* write the screen to a file */
@@ -112,7 +114,9 @@ typedef struct madpo_view {
     char message[200]; /* in place of the last note, until the next key */
     bool control;      /* may steer the run */
     bool attached;     /* to a run started from here: its end is told, and waits to be seen */
+    bool inside;       /* opened from the table of an experiment: leaving goes back to it */
     madpo_steer steer;
+    madpo_menu menu;
     double now; /* seconds since 1970, for "silent for"; NaN in dumps */
 } madpo_view;
 
@@ -163,6 +167,10 @@ typedef struct madpo_key_row {
 } madpo_key_row;
 /* What the keys that steer the run do: rows with it are in the bar only where that is allowed. */
 madpo_action madpo_key_steer(madpo_view *view, int key);
+/* Q and Ctrl+C: what is to become of the run. */
+madpo_action madpo_key_stop(madpo_view *view, int key);
+/* A key while that menu is open. */
+madpo_action madpo_steer_menu_key(madpo_view *view, int key);
 extern const madpo_key_row madpo_keys[];
 extern const int madpo_n_keys;
 #endif

@@ -51,11 +51,18 @@ void madpo_session_line(char *text, size_t size, const madpo_session *session)
     static const char *const metrics[] = {
         "loss",      "rewards/accuracies", "rewards/margins", "madpo/weight/ess",
         "grad_norm", "learning_rate"};
-    const madpo_history *history = madpo_view_history(&session->view);
-    madpo_moment now = madpo_history_now(history);
-    const madpo_phase *phase = now.phase >= 0 ? history->phases[now.phase] : NULL;
+    const madpo_history *history;
+    const madpo_phase *phase;
+    madpo_moment now;
     size_t n;
 
+    if (!session->source) {
+        madpo_cells_line(text, size, session->table.cells);
+        return;
+    }
+    history = madpo_view_history(&session->view);
+    now = madpo_history_now(history);
+    phase = now.phase >= 0 ? history->phases[now.phase] : NULL;
     if (!phase) {
         snprintf(text, size, "%s: no events yet", session->source->name);
         return;
@@ -82,6 +89,25 @@ static void plain_wait(double seconds)
     nanosleep(&t, NULL);
 }
 
+static void plain_end(char *text, size_t size, const madpo_session *session)
+{
+    if (session->source) {
+        const madpo_history *history = madpo_view_history(&session->view);
+
+        snprintf(text, size, "%s: %s\n", session->source->name,
+                 history->ended ? history->status : "not running; the run has not ended");
+    } else {
+        madpo_cells_sum sum = madpo_cells_count(session->table.cells);
+        size_t left = sum.n - sum.done - sum.failed;
+
+        if (sum.n > 0 && left == 0)
+            snprintf(text, size, "%s: done\n", session->table.cells->name);
+        else
+            snprintf(text, size, "%s: not running; %zu cells are left\n",
+                     session->table.cells->name, left);
+    }
+}
+
 madpo_status madpo_tui_plain(const madpo_tui_options *options, FILE *out, madpo_error *err)
 {
     madpo_session session;
@@ -90,8 +116,9 @@ madpo_status madpo_tui_plain(const madpo_tui_options *options, FILE *out, madpo_
     madpo_status st = madpo_session_open(&session, options, true, err);
 
     while (st == MADPO_OK && live) {
-        madpo_feed_check_live(session.source);
-        live = session.source->live; /* asked before reading: what came last is read below */
+        live = madpo_session_check_live(&session); /* before reading: what came last is read below */
+        if (session.has_table)
+            session.table.cells->looked_at = -1; /* whatever the time since the last look */
         do
             st = madpo_session_load(&session, 1.0, &changed, &more, err);
         while (st == MADPO_OK && more);
@@ -105,10 +132,7 @@ madpo_status madpo_tui_plain(const madpo_tui_options *options, FILE *out, madpo_
             plain_wait(options->plain_every);
     }
     if (st == MADPO_OK) {
-        const madpo_history *history = madpo_view_history(&session.view);
-
-        snprintf(text, sizeof text, "%s: %s\n", session.source->name,
-                 history->ended ? history->status : "not running; the run has not ended");
+        plain_end(text, sizeof text, &session);
         st = watch_print(out, text, err);
     }
     madpo_session_dispose(&session);

@@ -8,7 +8,6 @@
 #include "base/error.h"
 #include "cli/commands.h"
 #include "cli/output.h"
-#include "run/reader.h"
 #include "tui/tui.h"
 
 typedef struct watch_options {
@@ -51,8 +50,9 @@ const madpo_cli_command madpo__command_watch = {
     .synopsis = "[RUN] [OPTION...]",
     .summary = "look at a run on the terminal: curves, margins, weights, samples",
     .description =
-        "    Show the run directory RUN, or the newest run in runs/, while it is written or\n"
-        "    long after. Watching changes nothing: leaving, a lost terminal or a crash of the\n"
+        "    Show the run directory RUN, or the newest run in runs/ (or experiment in\n"
+        "    experiments/), while it is written or long after. Of an experiment's folder, its\n"
+        "    cells: Enter opens one. Watching changes nothing: leaving, a lost terminal or a crash of the\n"
         "    picture never touches the training. The key ? explains all others.\n"
         "    With --control, keys ask the run to do what madpo ctl can ask of it.\n"
         "\n"
@@ -66,6 +66,7 @@ const madpo_cli_command madpo__command_watch = {
             "    madpo watch\n"
             "    madpo watch runs/a --compare runs/b\n"
             "    madpo watch runs/a --control\n"
+            "    madpo watch experiments/paper-small\n"
             "    madpo watch runs/a --dump-screen 120x40 --at 100\n"
             "    madpo watch runs/a --dump-screen 80x24 --glyphs=ascii --script keys.txt\n",
     .run = watch_run,
@@ -80,10 +81,11 @@ static madpo_status watch_find(char **out, const char *given, madpo_error *err)
         *out = strdup(given);
         return *out ? MADPO_OK : madpo_error_set(err, MADPO_ERR_NOMEM, "name of the run");
     }
-    st = madpo_run_find_latest(out, "runs", err);
+    st = madpo_tui_find_latest(out, err);
     if (st == MADPO_OK && !*out)
         st = madpo_error_set(err, MADPO_ERR_IO,
-                             "there is no run in runs/; give the run's folder: madpo watch RUN");
+                             "there is no run in runs/ and no experiment in experiments/; give the folder: "
+                             "madpo watch RUN");
     return st;
 }
 
