@@ -128,8 +128,8 @@ static char *copy_of(const json_t *object, const char *key)
 }
 
 /* A part of this folder, moved from the old list if it is there. Takes tier, method and seed. */
-static madpo_status list_add(part_list *list, madpo_cells *old, const char *inside, const char *name,
-                             madpo_part with, madpo_error *err)
+static madpo_status list_add(part_list *list, madpo_cells *old, const char *inside,
+                             const char *name, madpo_part with, madpo_error *err)
 {
     char *dir = join(old->dir, inside);
     madpo_part *part = NULL;

@@ -8,13 +8,15 @@
 #include "run/reader.h"
 
 typedef enum madpo_part_state { /* in the order of interest */
-    MADPO_PART_RUNNING,
-    MADPO_PART_FAILED,
-    MADPO_PART_STOPPED, /* begun, and nobody works on it: left over from a stop */
-    MADPO_PART_WAITING,
-    MADPO_PART_LEFT, /* not begun, and nobody will now: left out, or the experiment was stopped */
-    MADPO_PART_DONE,
-    MADPO_PART_STATES
+                                MADPO_PART_RUNNING,
+                                MADPO_PART_FAILED,
+                                MADPO_PART_STOPPED, /* begun, and nobody works on it: left over from
+                                                       a stop */
+                                MADPO_PART_WAITING,
+                                MADPO_PART_LEFT, /* not begun, and nobody will now: left out, or the
+                                                    experiment was stopped */
+                                MADPO_PART_DONE,
+                                MADPO_PART_STATES
 } madpo_part_state;
 extern const char *const madpo_part_state_names[MADPO_PART_STATES];
 
@@ -31,15 +33,15 @@ typedef enum madpo_figure {
 extern const char *const madpo_figure_names[MADPO_FIGURES];
 
 typedef struct madpo_part {
-    char *dir, *name;            /* owned; name: the cell's, or "shared/sft" */
-    char *tier, *method, *seed;  /* owned, NULL where it has none */
-    bool cell, chosen, marked;   /* chosen: not left out by --only */
+    char *dir, *name;           /* owned; name: the cell's, or "shared/sft" */
+    char *tier, *method, *seed; /* owned, NULL where it has none */
+    bool cell, chosen, marked;  /* chosen: not left out by --only */
     madpo_part_state state;
-    char reason[200];            /* of a failure */
-    char stage[32], ended[24];   /* at work now, or last; status of the last "end", "" = none */
-    double step, total_steps;    /* of the stage; 0 without steps */
-    double t_first, t_last;      /* of its events, seconds since 1970, NaN before the first */
-    double seconds;              /* spent on it, pauses between two processes left out */
+    char reason[200];             /* of a failure */
+    char stage[32], ended[24];    /* at work now, or last; status of the last "end", "" = none */
+    double step, total_steps;     /* of the stage; 0 without steps */
+    double t_first, t_last;       /* of its events, seconds since 1970, NaN before the first */
+    double seconds;               /* spent on it, pauses between two processes left out */
     double figure[MADPO_FIGURES]; /* NaN while unknown */
     double reference;
     int64_t n_warnings, size;
@@ -48,19 +50,20 @@ typedef struct madpo_part {
 } madpo_part;
 
 typedef struct madpo_cells {
-    char *dir, *name; /* owned */
+    char *dir, *name;  /* owned */
     madpo_part **part; /* [n] owned, in the order they run */
     size_t n;
     bool live; /* a process works on it */
     long pid;
-    int64_t listed;     /* what experiment.json was when it was read: time and size */
-    double looked_at;   /* seconds of a steady clock */
+    int64_t listed;   /* what experiment.json was when it was read: time and size */
+    double looked_at; /* seconds of a steady clock */
 } madpo_cells;
 
 /* Is there an experiment in this folder? */
 bool madpo_cells_are_in(const char *dir);
 
-madpo_status madpo_cells_open(madpo_cells **out, const char *dir, madpo_error *err) MADPO_MUST_CHECK;
+madpo_status madpo_cells_open(madpo_cells **out, const char *dir,
+                              madpo_error *err) MADPO_MUST_CHECK;
 void madpo_cells_close(madpo_cells *cells); /* accepts NULL */
 /* Look for what is new, for at most `seconds`. *more: there is more to be read now. */
 madpo_status madpo_cells_load(madpo_cells *cells, double seconds, bool *changed, bool *more,

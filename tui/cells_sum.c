@@ -65,8 +65,8 @@ madpo_cells_sum madpo_cells_count(const madpo_cells *cells)
 void madpo_cells_line(char *text, size_t size, const madpo_cells *cells)
 {
     madpo_cells_sum sum = madpo_cells_count(cells);
-    size_t n = (size_t)snprintf(text, size, "%s: %zu of %zu cells done", cells->name, sum.done,
-                                sum.n);
+    size_t n =
+        (size_t)snprintf(text, size, "%s: %zu of %zu cells done", cells->name, sum.done, sum.n);
 
     if (sum.failed > 0 && n < size)
         n += (size_t)snprintf(text + n, size - n, ", %zu failed", sum.failed);
@@ -102,7 +102,8 @@ static void note_end(madpo_cells_note *note, const madpo_part *part)
         snprintf(note->text + n, sizeof note->text - (size_t)n, "%s%.140s",
                  part->reason[0] ? ": " : "", part->reason);
     else
-        n += snprintf(note->text + n, sizeof note->text - (size_t)n, " after %.0f s", part->seconds);
+        n +=
+            snprintf(note->text + n, sizeof note->text - (size_t)n, " after %.0f s", part->seconds);
     if (part->state == MADPO_PART_DONE && isfinite(part->figure[MADPO_FIGURE_SCORE]))
         snprintf(note->text + n, sizeof note->text - (size_t)n, ", score %.4g, gain %+.4g",
                  part->figure[MADPO_FIGURE_SCORE], part->figure[MADPO_FIGURE_GAIN]);
@@ -158,8 +159,8 @@ static struct timespec experiment_time(const char *dir)
     newer(&newest, dir, "experiment.json");
     for (int f = 0; f < 3; f++) {
         char *parent = NULL;
-        DIR *folder = madpo_path_join(&parent, dir, folders[f], NULL) == MADPO_OK ? opendir(parent)
-                                                                                  : NULL;
+        DIR *folder =
+            madpo_path_join(&parent, dir, folders[f], NULL) == MADPO_OK ? opendir(parent) : NULL;
         const struct dirent *entry;
 
         while (folder && (entry = readdir(folder)) != NULL) {

@@ -44,6 +44,8 @@ static void source_read_objective(madpo_feed *source)
             source->weight.lambda = x, found++;
         else if (strcmp(word, "tau") == 0)
             source->weight.tau = x, found++;
+        else if (strcmp(word, "max_weight") == 0)
+            source->weight.max_weight = x;
         else if (strcmp(word, "variant") == 0)
             madpo_weight_variant_find(&source->weight.variant, value);
     }

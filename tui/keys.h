@@ -21,6 +21,7 @@ madpo_action madpo_key_smooth(madpo_view *view, int key);
 madpo_action madpo_key_switch(madpo_view *view, int key);
 madpo_action madpo_key_stage(madpo_view *view, int key);
 madpo_action madpo_key_parameter(madpo_view *view, int key);
+madpo_action madpo_key_preview(madpo_view *view, int key);
 madpo_action madpo_key_replay(madpo_view *view, int key);
 madpo_action madpo_key_play(madpo_view *view, int key);
 

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "tui/cursor.h"
+#include "tui/preview.h"
 #include "tui/runs.h"
 
 /* ---- moving ---- */
@@ -218,6 +219,29 @@ madpo_action madpo_key_parameter(madpo_view *view, int key)
     else if (isfinite(view->preview_beta))
         view->preview_beta = fmax(1e-4, view->preview_beta * pow(1.15, up));
     madpo_view_focus(view, MADPO_PANEL_MARGINS);
+    return MADPO_ACTION_NONE;
+}
+
+/* What was tried, for a next run. */
+madpo_action madpo_key_preview(madpo_view *view, int key)
+{
+    madpo_error err = MADPO_ERROR_INIT;
+    madpo_strbuf set = {0};
+    char path[300];
+
+    (void)key;
+    if (view->has_preview)
+        madpo_preview_arguments(&set, view->source, &view->preview, view->preview_beta);
+    snprintf(path, sizeof path, "%.200s-preview.cfg", view->source->name);
+    if (set.n == 0 || set.failed)
+        snprintf(view->message, sizeof view->message,
+                 "nothing was tried: in margins, up and down choose a parameter, ( ) move it");
+    else if (madpo_preview_write(path, view->source, &view->preview, view->preview_beta, &err) ==
+             MADPO_OK)
+        snprintf(view->message, sizeof view->message, "madpo train %.80s  or  %.90s", path, set.s);
+    else
+        snprintf(view->message, sizeof view->message, "%.110s  (%.80s)", set.s, err.message);
+    madpo_strbuf_dispose(&set);
     return MADPO_ACTION_NONE;
 }
 

@@ -75,7 +75,8 @@ void madpo_menu_draw(madpo_grid *grid, const madpo_menu *menu)
     r = madpo_draw_overlay(grid, 76, grid->h < 11 ? 8 : 11, " stop? ");
     y = r.y;
     for (int i = 0; i < ENTRIES && y < r.y + r.h; i++, y++) {
-        madpo_grid_text(grid, r.x + 1, y, r.w - 2, i == menu->cursor ? key : plain, entries[i].text);
+        madpo_grid_text(grid, r.x + 1, y, r.w - 2, i == menu->cursor ? key : plain,
+                        entries[i].text);
         if (i == menu->cursor)
             madpo_grid_mark(grid, (madpo_rect){r.x, y, r.w, 1}, MADPO_REVERSE);
     }

@@ -9,10 +9,10 @@
 struct madpo_grid;
 
 typedef enum madpo_choice {
-    MADPO_CHOICE_NONE,   /* not yet */
-    MADPO_CHOICE_STOP,   /* save a checkpoint and end the run */
-    MADPO_CHOICE_KILL,   /* end it now, without saving */
-    MADPO_CHOICE_LEAVE,  /* leave the screen, the run goes on */
+    MADPO_CHOICE_NONE,  /* not yet */
+    MADPO_CHOICE_STOP,  /* save a checkpoint and end the run */
+    MADPO_CHOICE_KILL,  /* end it now, without saving */
+    MADPO_CHOICE_LEAVE, /* leave the screen, the run goes on */
     MADPO_CHOICE_CANCEL
 } madpo_choice;
 

@@ -14,7 +14,8 @@ typedef struct madpo_session {
     madpo_grid grid;
 } madpo_session;
 
-/* Open the run and those to compare with, or the experiment. `wait`: read everything there is first. */
+/* Open the run and those to compare with, or the experiment. `wait`: read everything there is
+ * first. */
 madpo_status madpo_session_open(madpo_session *session, const madpo_tui_options *options, bool wait,
                                 madpo_error *err) MADPO_MUST_CHECK;
 void madpo_session_dispose(madpo_session *session);

@@ -127,8 +127,8 @@ static void move_to(madpo_table *table, double to)
 {
     const madpo_part *part;
 
-    table->cursor = (size_t)madpo_cursor_moved(
-        0, 0, table->n_shown > 0 ? (int)table->n_shown - 1 : 0, to);
+    table->cursor =
+        (size_t)madpo_cursor_moved(0, 0, table->n_shown > 0 ? (int)table->n_shown - 1 : 0, to);
     part = madpo_table_part(table);
     free(table->at);
     table->at = part ? strdup(part->dir) : NULL;
@@ -322,7 +322,11 @@ const madpo_table_row madpo_table_keys[] = {
      "a menu: save and stop, end it now, leave; Ctrl+C again within 2 s: stop; again: now",
      madpo_table_stop},
     {{0}, "", NULL, "What is shown", NULL},
-    {{0}, "score", NULL, "mean true reward of the policy's samples; gain: less the reference's", NULL},
+    {{0},
+     "score",
+     NULL,
+     "mean true reward of the policy's samples; gain: less the reference's",
+     NULL},
     {{0}, "acc margin", NULL, "rewards/accuracies and rewards/margins of the last step", NULL},
     {{0}, "eval loss", NULL, "held-out loss, and the loss of the last step", NULL},
     {{0}, "stopped", NULL, "begun, and nobody works on it: the same command goes on", NULL},

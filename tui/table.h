@@ -16,12 +16,12 @@ enum {
 };
 
 typedef struct madpo_table {
-    madpo_cells *cells;    /* owned */
-    size_t *shown;         /* [n_shown] owned: numbers of the parts that pass the filter, in order */
+    madpo_cells *cells; /* owned */
+    size_t *shown;      /* [n_shown] owned: numbers of the parts that pass the filter, in order */
     size_t n_shown, top;
-    char *at;              /* owned: folder of the part under the cursor, NULL = the first */
-    size_t cursor;         /* its place in `shown`, as of the last picture */
-    int rows;              /* of the table in the last picture */
+    char *at;      /* owned: folder of the part under the cursor, NULL = the first */
+    size_t cursor; /* its place in `shown`, as of the last picture */
+    int rows;      /* of the table in the last picture */
     int sort;
     bool descending;
     char filter[MADPO_VIEW_TEXT], typed[MADPO_VIEW_TEXT];

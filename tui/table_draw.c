@@ -15,10 +15,10 @@ static const double silence = 60.0; /* seconds: then an experiment at work is ca
 
 static const char *table_state(const madpo_table *table, const madpo_cells_sum *sum)
 {
-    return table->cells->live                                   ? "LIVE"
-           : sum->n > 0 && sum->done == sum->n                  ? "DONE"
-           : sum->n > 0 && sum->done + sum->failed == sum->n    ? "DONE, SOME FAILED"
-                                                                : "NOT RUNNING";
+    return table->cells->live                                ? "LIVE"
+           : sum->n > 0 && sum->done == sum->n               ? "DONE"
+           : sum->n > 0 && sum->done + sum->failed == sum->n ? "DONE, SOME FAILED"
+                                                             : "NOT RUNNING";
 }
 
 /* ---- head ---- */
@@ -56,8 +56,7 @@ static void draw_first(madpo_grid *grid, int w, const madpo_table *table,
         x += madpo_grid_print(grid, x, 0, w - x, plain, "ETA %s ",
                               madpo_short_time(text, sum->left));
     if (quiet > silence)
-        madpo_grid_print(grid, x, 0, w - x, alert, "silent for %s ",
-                         madpo_short_time(text, quiet));
+        madpo_grid_print(grid, x, 0, w - x, alert, "silent for %s ", madpo_short_time(text, quiet));
 }
 
 /* What is at work: its stage, step and figures. */

@@ -116,7 +116,8 @@ madpo_status madpo_tui_plain(const madpo_tui_options *options, FILE *out, madpo_
     madpo_status st = madpo_session_open(&session, options, true, err);
 
     while (st == MADPO_OK && live) {
-        live = madpo_session_check_live(&session); /* before reading: what came last is read below */
+        live =
+            madpo_session_check_live(&session); /* before reading: what came last is read below */
         if (session.has_table)
             session.table.cells->looked_at = -1; /* whatever the time since the last look */
         do

@@ -94,8 +94,8 @@ static void attach_print_results(const char *dir)
     char *path = NULL, *text = NULL;
     size_t n = 0;
 
-    if (madpo_path_join(&path, dir, "results.md", NULL) == MADPO_OK &&
-        madpo_file_exists(path) && madpo_file_read(&text, &n, path, NULL) == MADPO_OK)
+    if (madpo_path_join(&path, dir, "results.md", NULL) == MADPO_OK && madpo_file_exists(path) &&
+        madpo_file_read(&text, &n, path, NULL) == MADPO_OK)
         fputs(text, stdout);
     free(text);
     free(path);

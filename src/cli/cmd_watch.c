@@ -52,7 +52,8 @@ const madpo_cli_command madpo__command_watch = {
     .description =
         "    Show the run directory RUN, or the newest run in runs/ (or experiment in\n"
         "    experiments/), while it is written or long after. Of an experiment's folder, its\n"
-        "    cells: Enter opens one. Watching changes nothing: leaving, a lost terminal or a crash of the\n"
+        "    cells: Enter opens one. Watching changes nothing: leaving, a lost terminal or a crash "
+        "of the\n"
         "    picture never touches the training. The key ? explains all others.\n"
         "    With --control, keys ask the run to do what madpo ctl can ask of it.\n"
         "\n"
@@ -83,9 +84,10 @@ static madpo_status watch_find(char **out, const char *given, madpo_error *err)
     }
     st = madpo_tui_find_latest(out, err);
     if (st == MADPO_OK && !*out)
-        st = madpo_error_set(err, MADPO_ERR_IO,
-                             "there is no run in runs/ and no experiment in experiments/; give the folder: "
-                             "madpo watch RUN");
+        st = madpo_error_set(
+            err, MADPO_ERR_IO,
+            "there is no run in runs/ and no experiment in experiments/; give the folder: "
+            "madpo watch RUN");
     return st;
 }
 

@@ -11,8 +11,8 @@ typedef struct madpo_detached {
     off_t start;
     long pid;
     bool experiment; /* dir is that of a whole experiment */
-    int signal; /* that ended it, 0 = none did */
-    int code;   /* its exit code, -1 while it runs: ask madpo__detached_code */
+    int signal;      /* that ended it, 0 = none did */
+    int code;        /* its exit code, -1 while it runs: ask madpo__detached_code */
 } madpo_detached;
 
 /* Fork; the program must not have a second thread yet. In the new process this returns -1, and it

@@ -102,12 +102,12 @@ static void add_cells(json_t *parts, const madpo_experiment *e)
         char dir[512];
 
         snprintf(dir, sizeof dir, "cells/%s", cell->name);
-        json_array_append_new(
-            parts,
-            json_pack("{s:o,s:o,s:s,s:o,s:s,s:b}", "dir", madpo_json_text(dir, strlen(dir)), "cell",
-                      madpo_json_text(cell->name, strlen(cell->name)), "tier",
-                      e->plan.tier[cell->tier], "method", madpo_json_text(spec, strlen(spec)),
-                      "seed", e->plan.seed[cell->seed], "chosen", (int)chosen));
+        json_array_append_new(parts, json_pack("{s:o,s:o,s:s,s:o,s:s,s:b}", "dir",
+                                               madpo_json_text(dir, strlen(dir)), "cell",
+                                               madpo_json_text(cell->name, strlen(cell->name)),
+                                               "tier", e->plan.tier[cell->tier], "method",
+                                               madpo_json_text(spec, strlen(spec)), "seed",
+                                               e->plan.seed[cell->seed], "chosen", (int)chosen));
     }
 }
 

@@ -55,7 +55,8 @@ madpo_status madpo__exp_tier_dir(char **out, const madpo_experiment *e, size_t t
 
 /* Make the folder and take its lock: *lock is a file to be closed, -1 without one. MADPO_ERR_IO if
  * another process has it. */
-madpo_status madpo__exp_lock(int *lock, const madpo_experiment *e, madpo_error *err) MADPO_MUST_CHECK;
+madpo_status madpo__exp_lock(int *lock, const madpo_experiment *e,
+                             madpo_error *err) MADPO_MUST_CHECK;
 /* Write experiment.json: which parts there are. */
 madpo_status madpo__exp_write_parts(const madpo_experiment *e, madpo_error *err) MADPO_MUST_CHECK;
 
