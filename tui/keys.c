@@ -64,7 +64,7 @@ const madpo_key_row madpo_keys[] = {
     {{'w'},
      "w",
      NULL,
-     "log; again: only warnings; again: what the trainer printed",
+     "log; again: only warnings; what the trainer printed; bookmarks",
      madpo_key_warnings},
     {{'t'}, "t", NULL, "characters: braille, block, ASCII", madpo_key_switch},
     {{'m'}, "m", NULL, "take the mouse, or leave it to the terminal", key_action},
@@ -164,6 +164,8 @@ const madpo_key_row madpo_keys[] = {
     {{0}, "", NULL, "Time", NULL},
     {{'[', ']'}, "[ ]", "[ ]:replay", "back, forward", madpo_key_replay},
     {{'.', '{', '}'}, ". { }", NULL, "play, stop; slower, faster", madpo_key_play},
+    {{','}, ",", NULL, "bookmark at the moment shown; again: remove it", madpo_key_bookmark},
+    {{'"', '\''}, "\" '", NULL, "bookmark before, next", madpo_key_bookmark},
     {{'F'}, "F", NULL, "freeze the picture (the run goes on)", madpo_key_play},
     {{0}, "", NULL, "What is shown", NULL},
     {{0},
@@ -184,7 +186,7 @@ const madpo_key_row madpo_keys[] = {
     {{0}, "rewards", NULL, "beta times the log-ratio of chosen and rejected; margin = C - R", NULL},
     {{0}, "ESS", NULL, "(sum w)^2 / (n sum w^2): 1 = all pairs count alike", NULL},
     {{0}, "pull", NULL, "mean beta w sigma(-beta m): how hard the loss pulls on m", NULL},
-    {{0}, "c ^ ! N", NULL, "in plots: checkpoint, control, warning, NaN", NULL},
+    {{0}, "c ^ ! N v", NULL, "in plots: checkpoint, control, warning, NaN, bookmark", NULL},
 };
 const int madpo_n_keys = (int)(sizeof madpo_keys / sizeof *madpo_keys);
 

@@ -24,6 +24,7 @@ madpo_action madpo_key_parameter(madpo_view *view, int key);
 madpo_action madpo_key_preview(madpo_view *view, int key);
 madpo_action madpo_key_replay(madpo_view *view, int key);
 madpo_action madpo_key_play(madpo_view *view, int key);
+madpo_action madpo_key_bookmark(madpo_view *view, int key);
 
 /* keys_samples.c: the list of pairs */
 madpo_action madpo_key_sort(madpo_view *view, int key);

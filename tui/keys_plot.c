@@ -295,3 +295,41 @@ madpo_action madpo_key_play(madpo_view *view, int key)
              view->speed);
     return MADPO_ACTION_NONE;
 }
+
+static void go_to_bookmark(madpo_view *view, bool forward)
+{
+    const madpo_history *history = madpo_view_history(view);
+    int i = madpo_bookmarks_next(&view->bookmarks, history, madpo_view_moment(view), forward);
+    const madpo_bookmark *mark = i >= 0 ? &view->bookmarks.v[i] : NULL;
+
+    if (!mark) {
+        snprintf(view->message, sizeof view->message, "no bookmark %s; , sets one",
+                 forward ? "after this" : "before this");
+        return;
+    }
+    view->playing = false;
+    madpo_view_go(view, madpo_history_phase(history, mark->stage), mark->step);
+    snprintf(view->message, sizeof view->message, "bookmark %d of %d: %s step %.0f", i + 1,
+             view->bookmarks.n, mark->stage, mark->step);
+}
+
+/* Set or remove one at the moment shown; or go to one. */
+madpo_action madpo_key_bookmark(madpo_view *view, int key)
+{
+    const madpo_history *history = madpo_view_history(view);
+    madpo_moment at = madpo_view_moment(view);
+    madpo_error err = MADPO_ERROR_INIT;
+    bool set;
+
+    if (key != ',') {
+        go_to_bookmark(view, key == '\'');
+        return MADPO_ACTION_NONE;
+    }
+    if (madpo_bookmarks_toggle(&view->bookmarks, history, at, &set, &err) != MADPO_OK)
+        snprintf(view->message, sizeof view->message, "%.199s", err.message);
+    else
+        snprintf(view->message, sizeof view->message, "bookmark %s: %s step %.0f%s",
+                 set ? "set" : "removed", history->phases[at.phase]->name, floor(at.step),
+                 view->bookmarks.path ? "" : ", for this session only");
+    return MADPO_ACTION_NONE;
+}

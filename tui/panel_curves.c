@@ -32,6 +32,7 @@ static madpo_plot plot_of(const madpo_view *view)
     plot.x_high = view->x_high;
     plot.cross = view->cross;
     plot.history = madpo_view_history(view);
+    plot.bookmarks = &view->bookmarks;
     plot.phase = madpo_view_plot_phase(view);
     return plot;
 }

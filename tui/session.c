@@ -142,6 +142,14 @@ static madpo_status open_table(madpo_session *session, madpo_error *err)
     return session_words(session, options, err);
 }
 
+static void open_bookmarks(madpo_session *session)
+{
+    const json_t *manifest = madpo_run_reader_manifest(session->source->reader);
+
+    madpo_bookmarks_open(&session->view.bookmarks,
+                         json_string_value(json_object_get(manifest, "id")));
+}
+
 static madpo_status open_run(madpo_session *session, madpo_error *err)
 {
     const madpo_tui_options *options = session->options;
@@ -150,6 +158,7 @@ static madpo_status open_run(madpo_session *session, madpo_error *err)
     if (st != MADPO_OK)
         return st;
     madpo_view_init(&session->view, session->source);
+    open_bookmarks(session);
     session->view.control = options->control;
     session->view.attached = options->attached;
     st = session_words(session, options, err);
@@ -201,6 +210,7 @@ static void open_cell(madpo_session *session)
 
     if (st == MADPO_OK) {
         madpo_view_init(&session->view, session->source);
+        open_bookmarks(session);
         session->view.control = table->control;
         session->view.inside = true;
         session->view.glyphs = table->glyphs;

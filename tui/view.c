@@ -36,6 +36,7 @@ void madpo_view_dispose(madpo_view *view)
     for (int i = 0; i < view->n_runs; i++)
         free(view->runs[i]);
     free(view->list);
+    madpo_bookmarks_dispose(&view->bookmarks);
     memset(view, 0, sizeof *view);
 }
 

@@ -5,6 +5,7 @@
  * test can type on a screen that is text.
  */
 #include "tui/layout.h"
+#include "tui/bookmarks.h"
 #include "tui/plot.h"
 #include "tui/select.h"
 #include "tui/shade.h"
@@ -55,6 +56,7 @@ typedef enum madpo_log_kind {
     MADPO_LOG_NOTES,
     MADPO_LOG_WARNINGS,
     MADPO_LOG_PRINTED, /* log.txt: what the trainer said */
+    MADPO_LOG_BOOKMARKS,
     MADPO_LOG_KINDS
 } madpo_log_kind;
 
@@ -81,6 +83,7 @@ typedef struct madpo_view {
     bool replay, playing; /* a moment of the past is shown */
     int phase;            /* stage and step of it */
     double step, speed;   /* speed: of playing, 1 = a stage in a minute */
+    madpo_bookmarks bookmarks;
 
     madpo_sort sort;
     bool descending;

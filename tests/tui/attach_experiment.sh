@@ -96,9 +96,7 @@ wait_for 'high-madpo-s1 running'
 type_keys C-c C-c
 wait_for '^ a NOT RUNNING'
 wait_free a
-type_keys C-c
-sleep 2.5 # no longer a third press
-type_keys C-c
+type_keys C-c # nobody is at work: it leaves
 gone 0
 
 say "ended as it stands"
