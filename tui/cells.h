@@ -5,6 +5,7 @@
  * events and cell.json of the parts, a slice at a time and again whenever they have grown; an
  * experiment without experiment.json shows the folders that are there. Writes nothing.
  */
+#include "base/strbuf.h"
 #include "run/reader.h"
 
 typedef enum madpo_part_state { /* in the order of interest */
@@ -80,6 +81,9 @@ typedef struct madpo_cells_sum {
 madpo_cells_sum madpo_cells_count(const madpo_cells *cells);
 /* "quick: 3 of 8 cells done, 1 failed; high-dpo-s1 policy step 4/15 ...", the same words always. */
 void madpo_cells_line(char *text, size_t size, const madpo_cells *cells);
+
+/* Append the parts as a table: names of columns in the first line, tabs between. */
+void madpo_cells_numbers(madpo_strbuf *out, const madpo_cells *cells);
 
 /* What happened, by time: newest last. */
 typedef struct madpo_cells_note {

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "tui/cells.h"
+#include "tui/numbers.h"
 #include "tui/tui.h"
 
 static int by_value(const void *a, const void *b)
@@ -80,6 +81,36 @@ void madpo_cells_line(char *text, size_t size, const madpo_cells *cells)
         if (isfinite(sum.running->figure[i]))
             n += (size_t)snprintf(text + n, size - n, " %s %.4g", madpo_figure_names[i],
                                   sum.running->figure[i]);
+}
+
+static void word(madpo_strbuf *out, const char *text)
+{
+    madpo_numbers_text(out, text ? text : "");
+    madpo_strbuf_append_char(out, '\t');
+}
+
+void madpo_cells_numbers(madpo_strbuf *out, const madpo_cells *cells)
+{
+    madpo_strbuf_append(out, "cell\ttier\tmethod\tseed\tstate\tstage\tstep\ttotal_steps\tseconds");
+    for (int i = 0; i < MADPO_FIGURES; i++)
+        madpo_strbuf_printf(out, "\t%s", madpo_figure_names[i]);
+    madpo_strbuf_append(out, "\treason\n");
+    for (size_t i = 0; i < cells->n; i++) {
+        const madpo_part *part = cells->part[i];
+
+        word(out, part->name);
+        word(out, part->tier);
+        word(out, part->method);
+        word(out, part->seed);
+        word(out, madpo_part_state_names[part->state]);
+        word(out, part->stage);
+        madpo_strbuf_printf(out, "%.9g\t%.9g\t%.9g\t", part->step, part->total_steps,
+                            part->seconds);
+        for (int k = 0; k < MADPO_FIGURES; k++)
+            madpo_strbuf_printf(out, isnan(part->figure[k]) ? "nan\t" : "%.9g\t", part->figure[k]);
+        madpo_numbers_text(out, part->reason);
+        madpo_strbuf_append_char(out, '\n');
+    }
 }
 
 /* ---- notes ---- */

@@ -31,6 +31,7 @@ madpo_action madpo_key_sort(madpo_view *view, int key);
 madpo_action madpo_key_pick(madpo_view *view, int key);
 madpo_action madpo_key_enter(madpo_view *view, int key);
 madpo_action madpo_key_mark(madpo_view *view, int key);
+madpo_action madpo_key_numbers(madpo_view *view, int key);
 madpo_action madpo_key_export(madpo_view *view, int key);
 madpo_action madpo_key_unfilter(madpo_view *view, int key);
 madpo_action madpo_key_prompt(madpo_view *view, int key);

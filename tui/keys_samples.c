@@ -7,7 +7,9 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "tui/cursor.h"
+#include "tui/numbers.h"
 #include "tui/runs.h"
 
 static void say(madpo_view *view, const char *text)
@@ -90,6 +92,31 @@ madpo_action madpo_key_export(madpo_view *view, int key)
         say(view, "no pair is marked; Space marks one");
     else
         snprintf(view->message, sizeof view->message, "%zu ids written to %.160s", n, path);
+    return MADPO_ACTION_NONE;
+}
+
+/* The focused panel as numbers. */
+madpo_action madpo_key_numbers(madpo_view *view, int key)
+{
+    madpo_error err = MADPO_ERROR_INIT;
+    madpo_strbuf text = {0};
+    const char *name = "";
+    char path[300];
+    madpo_status st = madpo_numbers_write(&text, view, view->wish.focus, &err);
+
+    (void)key;
+    for (int i = 0; i < madpo_n_numbers_panels; i++)
+        if (madpo_numbers_panels[i].panel == view->wish.focus)
+            name = madpo_numbers_panels[i].name;
+    snprintf(path, sizeof path, "%.200s-%s.tsv", view->source->name, name);
+    if (st == MADPO_OK)
+        st = madpo_file_write(path, text.s, text.n, &err);
+    if (st == MADPO_OK)
+        snprintf(view->message, sizeof view->message, "the numbers of %s written to %.150s", name,
+                 path);
+    else
+        say(view, err.message);
+    madpo_strbuf_dispose(&text);
     return MADPO_ACTION_NONE;
 }
 

@@ -15,6 +15,8 @@ void madpo_panel_pair(madpo_grid *grid, madpo_rect rect, madpo_view *view);
 void madpo_panel_system(madpo_grid *grid, madpo_rect rect, madpo_view *view);
 void madpo_panel_log(madpo_grid *grid, madpo_rect rect, madpo_view *view);
 
+/* The curves of the panels loss and rewards; returns what they are, in words (a constant). */
+const char *madpo_panel_curves(madpo_plot *plot, const madpo_view *view, madpo_panel panel);
 /* Frame of a panel with its number and a title. */
 void madpo_panel_frame(madpo_grid *grid, madpo_rect rect, const madpo_view *view, madpo_panel panel,
                        const char *title);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "tui/cursor.h"
 #include "tui/keys.h"
 
@@ -234,6 +235,27 @@ static madpo_action key_escape(madpo_table *table, int key)
     return MADPO_ACTION_NONE;
 }
 
+static madpo_action key_numbers(madpo_table *table, int key)
+{
+    madpo_error err = MADPO_ERROR_INIT;
+    madpo_strbuf text = {0};
+    char path[300];
+    madpo_status st;
+
+    (void)key;
+    snprintf(path, sizeof path, "%.200s-cells.tsv", table->cells->name);
+    madpo_cells_numbers(&text, table->cells);
+    st = madpo_strbuf_check(&text, &err);
+    if (st == MADPO_OK)
+        st = madpo_file_write(path, text.s, text.n, &err);
+    if (st == MADPO_OK)
+        snprintf(table->message, sizeof table->message, "the cells written to %.170s", path);
+    else
+        say(table, err.message);
+    madpo_strbuf_dispose(&text);
+    return MADPO_ACTION_NONE;
+}
+
 static madpo_action key_action(madpo_table *table, int key)
 {
     (void)table;
@@ -256,7 +278,7 @@ static madpo_action chosen(madpo_table *table, madpo_choice choice)
     else if (choice != MADPO_CHOICE_NONE && !running)
         say(table, "no cell is at work now; try again in a moment");
     else if (choice == MADPO_CHOICE_STOP)
-        madpo_steer_stop(running->dir, table->message, sizeof table->message);
+        table->stopping = madpo_steer_stop(running->dir, table->message, sizeof table->message);
     else if (choice == MADPO_CHOICE_KILL)
         madpo_steer_kill(running->dir, table->message, sizeof table->message);
     return MADPO_ACTION_NONE;
@@ -314,6 +336,7 @@ const madpo_table_row madpo_table_keys[] = {
     {{'t'}, "t", NULL, "characters: braille, block, ASCII", key_switch},
     {{'m'}, "m", NULL, "take the mouse, or leave it to the terminal", key_action},
     {{'D'}, "D", NULL, "write the screen to a text file", key_action},
+    {{'d'}, "d", NULL, "write the table as numbers to NAME-cells.tsv", key_numbers},
     {{MADPO_KEY_CTRL_L}, "Ctrl+L", NULL, "paint everything again", key_action},
     {{'q'}, "q", "q:leave", "leave; the experiment goes on", key_action},
     {{'Q', MADPO_KEY_CTRL_C},
@@ -360,6 +383,7 @@ static void overlay_key(madpo_table *table, int key)
 madpo_action madpo_table_key(madpo_table *table, int key)
 {
     table->message[0] = '\0';
+    table->stopping = false;
     key = key == '\n' ? MADPO_KEY_ENTER : key;
     if (key == MADPO_KEY_CTRL_L)
         return MADPO_ACTION_REPAINT;

@@ -30,6 +30,7 @@ typedef struct madpo_table {
     char help_filter[MADPO_VIEW_TEXT];
     char message[200]; /* in place of the last note, until the next key */
     bool control, attached;
+    bool stopping; /* the message says that a stop was accepted: it goes when that is done */
     madpo_menu menu;
     madpo_glyphs glyphs;
     double now; /* seconds since 1970; NaN in dumps */

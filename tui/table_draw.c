@@ -358,6 +358,8 @@ madpo_status madpo_table_render(madpo_grid *grid, madpo_table *table, int w, int
         st = madpo_table_arrange(table, err);
     if (st != MADPO_OK)
         return st;
+    if (table->stopping && !table->cells->live)
+        table->message[0] = '\0';
     sum = madpo_cells_count(table->cells);
     if (w < 40 || h < 10) {
         draw_status(grid, table, &sum);

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "tui/numbers.h"
 #include "tui/session.h"
 
 static madpo_status watch_print(FILE *out, const char *text, madpo_error *err)
@@ -17,6 +18,32 @@ static madpo_status watch_print(FILE *out, const char *text, madpo_error *err)
     return madpo_error_errno(err, MADPO_ERR_IO, errno, "cannot write the picture");
 }
 
+/* The numbers of a panel, by its name. */
+static madpo_status dump_numbers(char **out, madpo_session *session, const char *name,
+                                 madpo_error *err)
+{
+    madpo_strbuf text = {0};
+    madpo_panel panel;
+    madpo_status st = MADPO_OK;
+
+    if (session->source) {
+        st = madpo_numbers_find(&panel, name, err);
+        if (st == MADPO_OK)
+            st = madpo_numbers_write(&text, &session->view, panel, err);
+    } else if (strcmp(name, "cells") == 0) {
+        madpo_cells_numbers(&text, session->table.cells);
+    } else {
+        st = madpo_error_set(err, MADPO_ERR_USAGE,
+                             "there is no panel \"%s\" of an experiment; there is cells, and the "
+                             "panels of its runs: madpo watch %s/cells/CELL",
+                             name, session->options->run);
+    }
+    if (st == MADPO_OK)
+        st = madpo_strbuf_steal(&text, out, NULL, err);
+    madpo_strbuf_dispose(&text);
+    return st;
+}
+
 madpo_status madpo_tui_dump(const madpo_tui_options *options, FILE *out, madpo_error *err)
 {
     madpo_session session;
@@ -24,7 +51,7 @@ madpo_status madpo_tui_dump(const madpo_tui_options *options, FILE *out, madpo_e
     size_t n;
     int w = 0, h = 0;
     bool quit;
-    madpo_status st = madpo_size_parse(&w, &h, options->dump, err);
+    madpo_status st = madpo_size_parse(&w, &h, options->dump ? options->dump : "80x24", err);
 
     if (st != MADPO_OK)
         return st;
@@ -35,7 +62,8 @@ madpo_status madpo_tui_dump(const madpo_tui_options *options, FILE *out, madpo_e
     if (st == MADPO_OK)
         st = madpo_session_type(&session, keys ? keys : "", w, h, &quit, err);
     if (st == MADPO_OK)
-        st = madpo_grid_dump(&text, &session.grid, err);
+        st = options->panel ? dump_numbers(&text, &session, options->panel, err)
+                            : madpo_grid_dump(&text, &session.grid, err);
     if (st == MADPO_OK)
         st = watch_print(out, text, err);
     free(text);

@@ -11,7 +11,7 @@
 #include "tui/tui.h"
 
 typedef struct watch_options {
-    const char *dump, *at, *glyphs, *color, *background, *script;
+    const char *dump, *panel, *at, *glyphs, *color, *background, *script;
     madpo_cli_list compare;
     double every;
     bool no_mouse, plain, control;
@@ -39,6 +39,9 @@ static const madpo_cli_option watch_table[] = {
      "Seconds between plain lines (10)."},
     {"dump-screen", "WxH", MADPO_CLI_TEXT, offsetof(watch_options, dump), 0,
      "Print one picture of this size as text and end."},
+    {"dump-panel", "NAME", MADPO_CLI_TEXT, offsetof(watch_options, panel), 0,
+     "Print what a panel shows as numbers, a table with tabs, and end: loss, margins, samples, "
+     "rewards, weights, system, metrics, groups, pair or log; of an experiment: cells."},
     {"at", "STEP", MADPO_CLI_TEXT, offsetof(watch_options, at), 0,
      "Begin at this step of the policy, or at STAGE:STEP, instead of now."},
     {"script", "FILE", MADPO_CLI_TEXT, offsetof(watch_options, script), 0,
@@ -69,6 +72,7 @@ const madpo_cli_command madpo__command_watch = {
             "    madpo watch runs/a --control\n"
             "    madpo watch experiments/paper-small\n"
             "    madpo watch runs/a --dump-screen 120x40 --at 100\n"
+            "    madpo watch runs/a --dump-panel loss --at policy:100\n"
             "    madpo watch runs/a --dump-screen 80x24 --glyphs=ascii --script keys.txt\n",
     .run = watch_run,
 };
@@ -95,7 +99,7 @@ static madpo_status watch_work(const madpo_tui_options *options, bool plain, mad
 {
     const char *why = NULL;
 
-    if (options->dump)
+    if (options->dump || options->panel)
         return madpo_tui_dump(options, stdout, err);
     if (!plain && madpo_tui_has_terminal(&why))
         return madpo_tui_watch(options, err);
@@ -116,6 +120,7 @@ static int watch_run(int argc, char **argv)
                                  .mouse = !o.no_mouse,
                                  .control = o.control,
                                  .dump = o.dump,
+                                 .panel = o.panel,
                                  .at = o.at,
                                  .script = o.script,
                                  .plain_every = o.every > 0.05 ? o.every : 0.05};
@@ -127,8 +132,10 @@ static int watch_run(int argc, char **argv)
         rc = madpo__cli_usage("watch: at most %d runs to compare with", MADPO_TUI_COMPARED);
     if (rc < 0 && o.control && o.plain)
         rc = madpo__cli_usage("watch: --plain takes no keys; madpo ctl RUN steers the run");
-    if (rc < 0 && o.script && !o.dump)
-        rc = madpo__cli_usage("watch: --script types into the picture of --dump-screen");
+    if (rc < 0 && o.dump && o.panel)
+        rc = madpo__cli_usage("watch: --dump-screen or --dump-panel, one of them");
+    if (rc < 0 && o.script && !o.dump && !o.panel)
+        rc = madpo__cli_usage("watch: --script types into --dump-screen or --dump-panel");
     if (rc < 0) {
         for (size_t i = 0; i < o.compare.n; i++)
             options.compare[i] = o.compare.v[i];
