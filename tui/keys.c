@@ -60,7 +60,7 @@ const madpo_key_row madpo_keys[] = {
      "z:zoom",
      "the panel alone on the screen, and back",
      madpo_key_zoom_panel},
-    {{MADPO_KEY_ESCAPE}, "Esc", NULL, "one layer back", madpo_key_escape},
+    {{MADPO_KEY_ESCAPE}, "Esc", NULL, "one layer back; stops a search", madpo_key_escape},
     {{'w'},
      "w",
      NULL,
@@ -218,6 +218,10 @@ madpo_action madpo_view_key(madpo_view *view, int key)
     }
     if (key == '\n')
         key = MADPO_KEY_ENTER;
+    if (key == MADPO_KEY_ESCAPE && madpo_find_working(view)) {
+        madpo_find_stop(view);
+        return MADPO_ACTION_NONE;
+    }
     for (int i = 0; i < madpo_n_keys; i++)
         for (int k = 0; k < 4 && madpo_keys[i].keys[k]; k++)
             if (madpo_keys[i].keys[k] == key)

@@ -35,10 +35,8 @@ static void prompt_done(madpo_view *view)
         say(view, err.message);
         return;
     }
-    view->filter = filter;
     memcpy(view->filter_text, view->typed, sizeof view->filter_text);
-    view->list_stale = true;
-    view->cursor = view->top = 0;
+    madpo_view_filter(view, &filter);
     madpo_view_focus(view, MADPO_PANEL_SAMPLES);
 }
 

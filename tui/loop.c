@@ -114,6 +114,7 @@ static madpo_status loop_run(loop *l, madpo_error *err)
         l->ticked_at = now;
         if (st == MADPO_OK)
             st = loop_draw(l, now, err);
+        more = more || (l->session.source && madpo_find_working(&l->session.view));
         ms = more ? 0 : l->dirty ? 100 : l->session.source && l->session.view.playing ? 100 : 250;
         if (st == MADPO_OK)
             loop_input(l, ms);

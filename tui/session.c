@@ -337,6 +337,8 @@ madpo_status madpo_session_type(madpo_session *session, const char *keys, int w,
         do /* a run that was opened just now is shown as a whole */
             st = madpo_session_load(session, 1.0, &changed, &more, err);
         while (st == MADPO_OK && more);
+        while (session->source && madpo_find_working(&session->view))
+            madpo_find_tick(&session->view); /* and a search has come to its end */
         if (st == MADPO_OK)
             st = madpo_session_render(session, w, h, err);
     }

@@ -89,12 +89,15 @@ typedef struct madpo_view {
     bool descending;
     char filter_text[MADPO_VIEW_TEXT], search[MADPO_VIEW_TEXT];
     madpo_filter filter;
+    madpo_find find;          /* pairs whose texts have the filter's words */
+    madpo_seek seek;          /* the way to the next pair with the words of `search` */
     double bin_low, bin_high; /* picked bin of the histogram, NaN = none */
     int bin, n_bins;          /* cursor in the histogram as drawn, -1 = none */
     int32_t *list;            /* [n_list] owned: samples shown */
     size_t n_list, cursor, top;
     uint64_t list_version; /* of the samples the list was made from */
     double list_step;
+    size_t list_hits; /* of the find when the list was made */
     bool list_stale;
     double list_at, list_cost; /* seconds: when it was made and how long that took */
     bool behind;               /* something shown is a moment old: draw again soon */
@@ -157,6 +160,8 @@ double madpo_view_plot_step(const madpo_view *view);
 double madpo_view_policy_step(const madpo_view *view);
 /* The list of samples, brought up to date. */
 madpo_status madpo_view_list(madpo_view *view, madpo_error *err) MADPO_MUST_CHECK;
+/* Another filter: the list begins anew, and so does what is looked for in the texts. */
+void madpo_view_filter(madpo_view *view, const madpo_filter *filter);
 /* The sample under the cursor, NULL if the list is empty. */
 const madpo_sample *madpo_view_sample(const madpo_view *view);
 /* Put a panel onto the screen and the focus on it. */
