@@ -64,6 +64,8 @@ const madpo_cli_command madpo__command_watch = {
     .options = watch_table,
     .more = "ENVIRONMENT\n"
             "    NO_COLOR   set and not empty: no colours\n"
+            "    XDG_STATE_HOME\n"
+            "               where bookmarks are kept, in madpo/bookmarks (else ~/.local/state)\n"
             "    ESCDELAY   milliseconds that Esc waits for the rest of a key (25)\n"
             "\n"
             "EXAMPLES\n"
