@@ -102,9 +102,12 @@ void madpo_seek_dispose(madpo_seek *seek)
 void madpo_seek_begin(madpo_view *view, bool backwards)
 {
     madpo_seek *seek = &view->seek;
-    size_t n = view->n_list;
+    size_t n;
 
     madpo_seek_dispose(seek);
+    if (view->list_stale && madpo_view_list(view, NULL) != MADPO_OK)
+        return; /* a key before the picture of the one before it: the list is an old one */
+    n = view->n_list;
     seek->order = n > 0 ? malloc(n * sizeof *seek->order) : NULL;
     if (!seek->order)
         return;

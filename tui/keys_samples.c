@@ -153,7 +153,7 @@ madpo_action madpo_key_next(madpo_view *view, int key)
     madpo_filter wanted = {.n = 0};
     madpo_error err = MADPO_ERROR_INIT;
 
-    if (!view->search[0] || view->n_list == 0)
+    if (!view->search[0])
         return MADPO_ACTION_NONE;
     if (madpo_filter_parse(&wanted, view->search, &err) != MADPO_OK)
         say(view, err.message);

@@ -78,6 +78,11 @@ static void test_states(void **state)
     assert_int_equal(a->state, MADPO_PART_STOPPED);
     assert_true(a->step == 2 && a->total_steps == 10 && a->seconds == 4);
     assert_true(a->figure[MADPO_FIGURE_LOSS] == 0.6);
+    /* another file in its place, and a longer one: nothing of the one before counts */
+    put(dir, "cells/a/events.jsonl",
+        STEP("200", "1", "0.9") STEP("201", "2", "0.8") STEP("202", "3", "0.5"));
+    load(cells);
+    assert_true(a->step == 3 && a->seconds == 2 && a->t_first == 200);
     put(dir, "cells/a/cell.json", "{\"v\":1,\"status\":\"failed\",\"reason\":\"no disk\"}");
     load(cells);
     assert_int_equal(a->state, MADPO_PART_FAILED);

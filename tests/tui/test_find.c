@@ -180,6 +180,13 @@ static void test_search(void **state)
     assert_string_equal(x.view.message, "search stopped");
     assert_false(madpo_find_working(&x.view));
     assert_int_equal(x.view.cursor, 5);
+    /* keys that come faster than pictures: the search goes along the list as it is by now */
+    type(&x, "fid<9\r");
+    draw(&x);
+    assert_int_equal(x.view.n_list, 9);
+    type(&x, "\\/149999\r");
+    finish(&x);
+    assert_int_equal(x.view.cursor, 149999);
     end(&x);
 }
 
@@ -192,6 +199,11 @@ static void test_slices(void **state)
 
     (void)state;
     begin(&x, EVERY + 3);
+    /* a pair whose margin is there before its text, which has the word */
+    free(tmp_file(x.dir, "margins.jsonl", "{\"id\":1994,\"h\":1,\"c\":1,\"w\":1}\n"));
+    assert_int_equal(1994, 2 * EVERY);
+    load(&x);
+    assert_int_equal(madpo_view_samples(&x.view)->n, EVERY + 4);
     assert_int_equal(madpo_filter_parse(&filter, "text:zebra", NULL), MADPO_OK);
     madpo_find_begin(&find, madpo_filter_has_texts(&filter));
     for (size_t i = 1; i <= EVERY + 3; i++) {
