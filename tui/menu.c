@@ -13,11 +13,10 @@ static const struct {
     madpo_choice choice;
     int keys[3];
     const char *text;
-} entries[] = {
-    {MADPO_CHOICE_STOP, {'s', 'y', 'Y'}, "s  stop: save a checkpoint and end the run"},
-    {MADPO_CHOICE_KILL, {'k', 'K', 0}, "k  end it now, without saving; it can go on from what is"},
-    {MADPO_CHOICE_LEAVE, {'d', 'q', 'Q'}, "d  leave; the run goes on"},
-    {MADPO_CHOICE_CANCEL, {'n', 'N', MADPO_KEY_ESCAPE}, "n  nothing"}};
+} entries[] = {{MADPO_CHOICE_STOP, {'s', 'y', 'Y'}, "s  stop: save a checkpoint and end the run"},
+               {MADPO_CHOICE_KILL, {'k', 'K', 0}, "k  end it now, without saving"},
+               {MADPO_CHOICE_LEAVE, {'d', 'q', 'Q'}, "d  leave; the run goes on"},
+               {MADPO_CHOICE_CANCEL, {'n', 'N', MADPO_KEY_ESCAPE}, "n  nothing"}};
 enum { ENTRIES = sizeof entries / sizeof *entries };
 
 void madpo_menu_show(madpo_menu *menu, const char *when)
@@ -42,6 +41,8 @@ madpo_choice madpo_menu_key(madpo_menu *menu, int key)
             if (key && entries[i].keys[k] == key)
                 choice = entries[i].choice;
     menu->open = choice == MADPO_CHOICE_NONE;
+    if (!menu->open)
+        menu->presses = 0; /* Ctrl+C begins anew: what was left alone is not stopped by one more */
     return choice;
 }
 
@@ -72,7 +73,7 @@ void madpo_menu_draw(madpo_grid *grid, const madpo_menu *menu)
         madpo_grid_text(grid, 0, y, grid->w, key, "stop? s k d n");
         return;
     }
-    r = madpo_draw_overlay(grid, 76, grid->h < 11 ? 8 : 11, " stop? ");
+    r = madpo_draw_overlay(grid, 76, grid->h < 11 ? 8 : 9, " stop? ");
     y = r.y;
     for (int i = 0; i < ENTRIES && y < r.y + r.h; i++, y++) {
         madpo_grid_text(grid, r.x + 1, y, r.w - 2, i == menu->cursor ? key : plain,
@@ -86,6 +87,5 @@ void madpo_menu_draw(madpo_grid *grid, const madpo_menu *menu)
         madpo_grid_print(grid, r.x + 1, y++, r.w - 2, plain, "%.*s", (int)n, text);
         text += n + skip;
     }
-    madpo_grid_text(grid, r.x + 1, r.y + r.h - 1, r.w - 2, dim,
-                    "Ctrl+C again: stop; and once more: now");
+    madpo_grid_text(grid, r.x + 1, r.y + r.h - 1, r.w - 2, dim, "Ctrl+C: stop; once more: now");
 }

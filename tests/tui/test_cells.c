@@ -178,6 +178,10 @@ static void test_interrupts(void **state)
     assert_int_equal(madpo_menu_interrupt(&menu), MADPO_CHOICE_KILL);
     menu.pressed_at -= madpo_menu_again + 0.1;
     assert_int_equal(madpo_menu_interrupt(&menu), MADPO_CHOICE_NONE);
+    /* and after a no, too */
+    madpo_menu_show(&menu, "");
+    assert_int_equal(madpo_menu_key(&menu, 'n'), MADPO_CHOICE_CANCEL);
+    assert_int_equal(madpo_menu_interrupt(&menu), MADPO_CHOICE_NONE);
 }
 
 static void test_menu(void **state)
