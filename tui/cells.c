@@ -60,6 +60,7 @@ static void forget(madpo_part *part)
     part->step = part->total_steps = part->seconds = 0;
     part->t_first = part->t_last = part->reference = (double)NAN;
     part->n_warnings = part->size = 0;
+    part->paused = false;
     for (int i = 0; i < MADPO_FIGURES; i++)
         part->figure[i] = (double)NAN;
 }
@@ -281,7 +282,8 @@ static madpo_status list_parts(madpo_cells *cells, bool *changed, madpo_error *e
 /* ---- what the events say ---- */
 
 typedef struct line_facts {
-    madpo_scan_value ev, stage, status, who, metric;
+    madpo_scan_value ev, stage, status, who, metric, action;
+    bool refused;
     double t, step, total, mean, eval, eval_accuracy;
     double figure[MADPO_FIGURES];
 } line_facts;
@@ -302,6 +304,7 @@ static void facts_member(line_facts *f, const madpo_scan_value *v)
                   {"status", &f->status, NULL},
                   {"who", &f->who, NULL},
                   {"metric", &f->metric, NULL},
+                  {"action", &f->action, NULL},
                   {"t", NULL, &f->t},
                   {"step", NULL, &f->step},
                   {"total_steps", NULL, &f->total},
@@ -314,6 +317,7 @@ static void facts_member(line_facts *f, const madpo_scan_value *v)
                   {"rewards/margins", NULL, &f->figure[MADPO_FIGURE_MARGIN]},
                   {"madpo/weight/ess", NULL, &f->figure[MADPO_FIGURE_ESS]}};
 
+    f->refused = f->refused || madpo_scan_is(v, "refused");
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
         if (madpo_scan_is(v, wanted[i].key)) {
             if (wanted[i].number)
@@ -371,6 +375,7 @@ static void part_line(madpo_part *part, const char *line, size_t n)
     part->t_first = isfinite(part->t_first) ? part->t_first : f.t;
     part->t_last = f.t;
     part->ended[0] = '\0';
+    part->paused = part->paused && is(&f.ev, "control") && !is(&f.action, "resume");
     if (f.stage.text)
         madpo_scan_unescape(part->stage, sizeof part->stage, f.stage.text, f.stage.n_text);
     if (is(&f.ev, "step")) {
@@ -387,6 +392,8 @@ static void part_line(madpo_part *part, const char *line, size_t n)
         madpo_scan_unescape(part->ended, sizeof part->ended, f.status.text, f.status.n_text);
     } else if (is(&f.ev, "warning")) {
         part->n_warnings++;
+    } else if (is(&f.ev, "control") && !f.refused && is(&f.action, "pause")) {
+        part->paused = true;
     }
 }
 

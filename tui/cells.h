@@ -34,9 +34,9 @@ typedef enum madpo_figure {
 extern const char *const madpo_figure_names[MADPO_FIGURES];
 
 typedef struct madpo_part {
-    char *dir, *name;           /* owned; name: the cell's, or "shared/sft" */
-    char *tier, *method, *seed; /* owned, NULL where it has none */
-    bool cell, chosen, marked;  /* chosen: not left out by --only */
+    char *dir, *name;                  /* owned; name: the cell's, or "shared/sft" */
+    char *tier, *method, *seed;        /* owned, NULL where it has none */
+    bool cell, chosen, marked, paused; /* chosen: not left out by --only */
     madpo_part_state state;
     char reason[200];             /* of a failure */
     char stage[32], ended[24];    /* at work now, or last; status of the last "end", "" = none */

@@ -15,10 +15,11 @@ static const double silence = 60.0; /* seconds: then an experiment at work is ca
 
 static const char *table_state(const madpo_table *table, const madpo_cells_sum *sum)
 {
-    return table->cells->live                                ? "LIVE"
-           : sum->n > 0 && sum->done == sum->n               ? "DONE"
-           : sum->n > 0 && sum->done + sum->failed == sum->n ? "DONE, SOME FAILED"
-                                                             : "NOT RUNNING";
+    if (table->cells->live)
+        return sum->running && sum->running->paused ? "PAUSED" : "LIVE";
+    if (sum->n == 0 || sum->done + sum->failed < sum->n)
+        return "NOT RUNNING";
+    return sum->failed == 0 ? "DONE" : "DONE, SOME FAILED";
 }
 
 /* ---- head ---- */
@@ -55,7 +56,7 @@ static void draw_first(madpo_grid *grid, int w, const madpo_table *table,
     if (isfinite(sum->left))
         x += madpo_grid_print(grid, x, 0, w - x, plain, "ETA %s ",
                               madpo_short_time(text, sum->left));
-    if (quiet > silence)
+    if (quiet > silence && !running->paused)
         madpo_grid_print(grid, x, 0, w - x, alert, "silent for %s ", madpo_short_time(text, quiet));
 }
 

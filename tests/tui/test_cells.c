@@ -124,6 +124,35 @@ static void test_seconds(void **state)
     tmp_free(dir);
 }
 
+#define CONTROL(action, more)                                                                      \
+    "{\"v\":1,\"t\":101,\"ev\":\"control\",\"action\":\"" action "\"" more "}\n"
+
+static void test_paused(void **state)
+{
+    static const struct {
+        const char *then;
+        bool paused;
+    } cases[] = {{CONTROL("pause", ""), true},
+                 {CONTROL("pause", ",\"refused\":\"no\""), false},
+                 {CONTROL("pause", "") CONTROL("lr", ",\"now\":1"), true},
+                 {CONTROL("pause", "") CONTROL("resume", ""), false},
+                 {CONTROL("pause", "") STEP("102", "2", "0.5"), false}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *dir = tmp_new(), text[1000];
+        madpo_cells *cells = open_cells(dir);
+
+        put(dir, "cells/a/run.json", "{\"v\":1}");
+        snprintf(text, sizeof text, "%s%s", STEP("100", "1", "0.7"), cases[i].then);
+        put(dir, "cells/a/events.jsonl", text);
+        load(cells);
+        assert_int_equal(cells->part[1]->paused, cases[i].paused);
+        madpo_cells_close(cells);
+        tmp_free(dir);
+    }
+}
+
 /* A list that grows keeps what is known of the parts before. */
 static void test_more_parts(void **state)
 {
@@ -244,9 +273,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_states),     cmocka_unit_test(test_seconds),
-        cmocka_unit_test(test_more_parts), cmocka_unit_test(test_table_keys),
-        cmocka_unit_test(test_interrupts), cmocka_unit_test(test_menu),
-        cmocka_unit_test(test_peer)};
+        cmocka_unit_test(test_more_parts), cmocka_unit_test(test_paused),
+        cmocka_unit_test(test_table_keys), cmocka_unit_test(test_interrupts),
+        cmocka_unit_test(test_menu),       cmocka_unit_test(test_peer)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
