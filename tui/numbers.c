@@ -208,30 +208,71 @@ static void pair_number(madpo_strbuf *out, const char *name, double step, double
     madpo_strbuf_append(out, name);
     number(out, step);
     number(out, value);
-    madpo_strbuf_append_char(out, '\n');
+    madpo_strbuf_append(out, "\tnan\t\n");
 }
 
 static void pair_text(madpo_strbuf *out, const char *name, const char *text)
 {
-    madpo_strbuf_printf(out, "%s\tnan\t", name);
+    madpo_strbuf_printf(out, "%s\tnan\tnan\tnan\t", name);
     madpo_numbers_text(out, text);
     madpo_strbuf_append_char(out, '\n');
 }
 
-/* The pair under the cursor: its numbers, m whenever it was logged (newest first), its texts. */
+/* An answer's tokens: log-prob, log-ratio, and the bytes they stand for. */
+static void pair_tokens(madpo_strbuf *out, const madpo_token_line *line, int answer,
+                        const char *text)
+{
+    size_t n_text = strlen(text);
+
+    for (size_t i = 0; i < line->n[answer]; i++) {
+        const madpo_token *token = &line->v[answer][i];
+        size_t at = token->at > 0 ? (size_t)token->at : 0, n = token->n > 0 ? (size_t)token->n : 0;
+        char *part = at + n <= n_text ? strndup(text + at, n) : NULL;
+
+        madpo_strbuf_append(out, answer == 0 ? "chosen_token" : "rejected_token");
+        number(out, (double)line->step);
+        number(out, token->logp);
+        number(out, token->ratio);
+        madpo_strbuf_append_char(out, '\t');
+        madpo_numbers_text(out, part ? part : "");
+        madpo_strbuf_append_char(out, '\n');
+        free(part);
+    }
+}
+
+static madpo_status pair_texts(madpo_strbuf *out, const madpo_view *view,
+                               const madpo_sample *sample, double step, madpo_error *err)
+{
+    madpo_token_line line;
+    madpo_pair_text text;
+    bool there;
+    madpo_status st = madpo_feed_text(&text, view->source, sample, err);
+
+    if (st != MADPO_OK)
+        return st;
+    pair_text(out, "prompt", text.prompt);
+    pair_text(out, "chosen", text.chosen);
+    pair_text(out, "rejected", text.rejected);
+    st = madpo_feed_tokens(&line, &there, view->source, sample, step, err);
+    if (st == MADPO_OK && there) {
+        pair_tokens(out, &line, 0, text.chosen);
+        pair_tokens(out, &line, 1, text.rejected);
+    }
+    madpo_token_line_dispose(&line);
+    madpo_pair_text_dispose(&text);
+    return st;
+}
+
+/* The pair under the cursor: its numbers, m whenever it was logged (newest first), its texts, and
+ * the newest values of its tokens. */
 static madpo_status write_pair(madpo_strbuf *out, madpo_view *view, madpo_error *err)
 {
     const madpo_samples *samples = madpo_view_samples(view);
     const madpo_sample *s = madpo_view_sample(view);
     double step = madpo_view_policy_step(view);
-    madpo_pair_text text;
-    madpo_status st;
 
     if (!s)
         return MADPO_OK;
-    st = madpo_feed_text(&text, view->source, s, err);
-    if (st != MADPO_OK)
-        return st;
     pair_number(out, "id", (double)NAN, (double)s->id);
     pair_number(out, "h", (double)NAN, (double)s->h);
     pair_number(out, "c", (double)NAN, (double)s->c);
@@ -241,11 +282,7 @@ static madpo_status write_pair(madpo_strbuf *out, madpo_view *view, madpo_error 
     for (const madpo_sight *sight = madpo_samples_last(samples, s, step); sight;
          sight = madpo_samples_before(samples, sight))
         pair_number(out, "m", sight->step, (double)sight->m);
-    pair_text(out, "prompt", text.prompt);
-    pair_text(out, "chosen", text.chosen);
-    pair_text(out, "rejected", text.rejected);
-    madpo_pair_text_dispose(&text);
-    return MADPO_OK;
+    return pair_texts(out, view, s, step, err);
 }
 
 /* ---- facts ---- */
@@ -331,7 +368,7 @@ const madpo_numbers_panel madpo_numbers_panels[] = {
     {MADPO_PANEL_QUALITY, "metrics", "metric\tstage\tvalue\tmin\tmax\tn\tnan", write_metrics},
     {MADPO_PANEL_GROUPS, "groups", "group\tpairs\tmean_w\th_p5\th_p25\th_p50\th_p75\th_p95",
      write_groups},
-    {MADPO_PANEL_PAIR, "pair", "name\tstep\tvalue", write_pair},
+    {MADPO_PANEL_PAIR, "pair", "name\tstep\tvalue\tratio\ttext", write_pair},
     {MADPO_PANEL_LOG, "log", "t\tstage\tstep\tkind\ttext", write_log},
 };
 const int madpo_n_numbers_panels =

@@ -42,11 +42,19 @@ expect 0 "$MADPO" watch fixture --dump-panel samples --script keys
 column w >shown
 sort -g shown >sorted
 same_file shown sorted
-printf '3<Down><Enter>' >keys
+printf 'fid=1<Enter>' >keys
 expect 0 "$MADPO" watch fixture --dump-panel pair --script keys
-out_has '^prompt	nan	.*[?]\[31m|^prompt	nan	[^	]+$'
-grep -q '\\t\|\\n' <("$MADPO" watch fixture --dump-panel pair --script <(printf 'fid=1<Enter>')) ||
-    fail "tabs and line ends of a text are not escaped"
+out_has '^prompt	nan	nan	nan	Write a haiku.tabout snow' # the tab of the text as an escape
+# the tokens of a pair: their values are those of tokens.jsonl, their texts are the answer's
+printf 'ftok>0<Enter>' >keys
+expect 0 "$MADPO" watch fixture --dump-panel pair --script keys
+id=$(awk -F '\t' '$1 == "id" { print $3 }' out)
+awk -F '\t' '$1 == "chosen_token" { print $2, $3 }' out >shown
+[ "$(wc -l <shown)" -gt 3 ] || fail "no tokens"
+step=$(head -n 1 shown | cut -d' ' -f1)
+grep "^{\"id\":$id,\"step\":$step," fixture/tokens.jsonl | tail -n 1 |
+    sed -E 's/.*"chosen":\{[^}]*"logp":\[([^]]*)\].*/\1/' | tr ',' '\n' | awk -v s="$step" '{ print s, $1 + 0 }' >logged
+awk '{ print $1, $2 + 0 }' shown | same_file /dev/stdin logged
 expect 0 "$MADPO" watch fixture --dump-panel log
 [ "$(column kind | grep -c warning)" -eq 1 ] || fail "not the one warning"
 
