@@ -59,6 +59,7 @@ ROW_KERNEL void head_kl_chunk(TENSOR(float, kl), TENSOR(float, state), TENSOR(co
         row[3] = mq;
         row[4] = sq;
         if (last)
-            TENSOR_PTR(kl)[i] = a / sp - (mp - mq) - log(sp / sq);
+            /* a device's division need not give 1 for equal sums */
+            TENSOR_PTR(kl)[i] = a / sp - (mp - mq) - (sp == sq ? 0.0f : log(sp / sq));
     }
 }
