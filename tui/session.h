@@ -21,8 +21,16 @@ madpo_status madpo_session_load(madpo_session *session, double seconds, bool *ch
 void madpo_session_line(char *text, size_t size, const madpo_session *session);
 /* "80x24". MADPO_ERR_USAGE for anything else. */
 madpo_status madpo_size_parse(int *w, int *h, const char *text, madpo_error *err) MADPO_MUST_CHECK;
+/* What "STEP" (of the policy, or of the last stage that has steps) or "STAGE:STEP", given to
+ * --option, means. MADPO_ERR_USAGE, MADPO_ERR_DATA if there is no such stage. */
+madpo_status madpo_session_moment(const madpo_session *session, const char *option,
+                                  const char *text, int *phase, double *step,
+                                  madpo_error *err) MADPO_MUST_CHECK;
+/* The key at *text, moving behind it; -1 for a <Wait>, 0 for what is none. */
+int madpo_session_key(const char **text);
 /* Type the keys of a text: characters, and <Tab>, <Enter>, <Esc>, <Space>, <Up>, <lt>, ...; line
- * ends are passed over. The picture is drawn after every key, as it would be on a terminal. */
+ * ends and <Wait> are passed over. The picture is drawn after every key, as it would be on a
+ * terminal. */
 madpo_status madpo_session_type(madpo_session *session, const char *keys, int w, int h, bool *quit,
                                 madpo_error *err) MADPO_MUST_CHECK;
 #endif
