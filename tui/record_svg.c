@@ -13,7 +13,7 @@
 #include "tui/record.h"
 #include "tui/terminal.h"
 
-enum { CELL_W = 8, CELL_H = 16, BASELINE = 12, MARGIN = 8, HOLD_SECONDS = 2 };
+enum { CELL_W = 8, CELL_H = 15, BASELINE = 12, MARGIN = 8, HOLD_SECONDS = 2 };
 
 typedef struct svg_run {
     int y, x, n;   /* cells */
