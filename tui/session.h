@@ -4,6 +4,12 @@
 #include "tui/tui.h"
 #include "tui/view.h"
 
+/* How often things are done while a run is watched, in seconds: reading in one go, and between two
+ * pictures; in milliseconds: between two looks at a log where nothing is left to be read. */
+#define MADPO_SESSION_SLICE   0.05
+#define MADPO_SESSION_FRAME   0.1
+#define MADPO_SESSION_POLL_MS 250
+
 typedef struct madpo_session {
     madpo_feed *source;
     madpo_view view;
