@@ -25,19 +25,20 @@ madpo_status madpo_timeline_init(madpo_timeline *timeline, const madpo_session *
                                  const char *from, const char *to, madpo_error *err)
 {
     const madpo_history *history = madpo_view_history(&session->view);
-    int first = madpo_history_phase(history, "policy"), last;
+    int shown = madpo_history_phase(history, "policy"), first, last;
     double low = 1, high;
     madpo_status st = MADPO_OK;
 
     *timeline = (madpo_timeline){0};
-    if (first < 0 || !timeline_has(history, first))
-        first = madpo_view_plot_phase(&session->view);
-    if (first < 0)
+    if (shown < 0 || !timeline_has(history, shown))
+        shown = madpo_view_plot_phase(&session->view);
+    if (shown < 0)
         return madpo_error_set(err, MADPO_ERR_DATA, "run %s has no steps to record yet",
                                session->source->name);
+    first = shown;
     if (from)
         st = madpo_session_moment(session, "from", from, &first, &low, err);
-    last = first;
+    last = first > shown ? first : shown;
     high = history->phases[last]->step;
     if (st == MADPO_OK && to)
         st = madpo_session_moment(session, "to", to, &last, &high, err);

@@ -26,8 +26,9 @@ typedef struct madpo_timeline {
     int n;
 } madpo_timeline;
 
-/* `from` and `to` as in --at; NULL: the beginning and the end of the stage the plots show.
- * MADPO_ERR_USAGE if they are the wrong way round, MADPO_ERR_DATA if the run has no steps. */
+/* `from` and `to` as in --at; NULL: the beginning and the end of the policy, or of the stage the
+ * plots show. MADPO_ERR_USAGE if they are the wrong way round, MADPO_ERR_DATA if the run has no
+ * steps. */
 madpo_status madpo_timeline_init(madpo_timeline *timeline, const madpo_session *session,
                                  const char *from, const char *to,
                                  madpo_error *err) MADPO_MUST_CHECK;

@@ -54,7 +54,7 @@ static const madpo_cli_option watch_table[] = {
     {"from", "STEP", MADPO_CLI_TEXT, offsetof(watch_options, from), 0,
      "Begin the recording at STEP or STAGE:STEP (policy:1)."},
     {"to", "STEP", MADPO_CLI_TEXT, offsetof(watch_options, to), 0,
-     "End it there (the last step of the stage it begins in)."},
+     "End it there (the last step of the policy)."},
     {"seconds", "N", MADPO_CLI_REAL, offsetof(watch_options, seconds), 0,
      "Play it in so many seconds (10)."},
     {"fps", "N", MADPO_CLI_REAL, offsetof(watch_options, fps), 0,
@@ -86,7 +86,7 @@ const madpo_cli_command madpo__command_watch = {
             "    madpo watch runs/a --control\n"
             "    madpo watch runs/a --dump-screen 120x40 --at 100\n"
             "    madpo watch runs/a --dump-screen 80x24 --glyphs=ascii --script keys.txt\n"
-            "    madpo watch runs/a --record a.svg --size 100x30 --from sft:1 --to policy:135\n",
+            "    madpo watch runs/a --record a.svg --from sft:1 --seconds 15\n",
     .run = watch_run,
 };
 
