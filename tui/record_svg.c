@@ -48,7 +48,11 @@ static int glyph_kind(const madpo_cell *cell)
 
 static bool is_blank(const madpo_cell *cell)
 {
-    return cell->glyph == ' ' && !(cell->flags & (MADPO_REVERSE | MADPO_WIDE_TAIL));
+    int background;
+
+    (void)madpo_terminal_color((madpo_tone)cell->tone, true, &background);
+    return cell->glyph == ' ' && background < 0 &&
+           !(cell->flags & (MADPO_REVERSE | MADPO_WIDE_TAIL));
 }
 
 static bool is_alike(const madpo_cell *a, const madpo_cell *b)
@@ -183,10 +187,12 @@ static void svg_palette(const svg *s, madpo_strbuf *out, bool light)
     madpo_strbuf_append(out, light ? "text,rect{fill:#1f2328}.p,.v{fill:#ffffff}"
                                    : "text,rect{fill:#e6edf3}.p,.v{fill:#0d1117}");
     for (int tone = 0; s->color && tone < MADPO_TONES; tone++) {
-        int number = madpo_terminal_color((madpo_tone)tone, light);
+        int background, number = madpo_terminal_color((madpo_tone)tone, light, &background);
 
         if (number >= 0)
             madpo_strbuf_printf(out, ".t%d{fill:#%06x}", tone, color_rgb(number));
+        if (background >= 0)
+            madpo_strbuf_printf(out, "rect.t%d{fill:#%06x}", tone, color_rgb(background));
     }
 }
 
@@ -252,13 +258,15 @@ static void svg_text(const svg *s, madpo_strbuf *out, const svg_run *run, int fi
     madpo_strbuf_append(out, "</text>\n");
 }
 
-/* Reversed: a bar of the tone's colour, and on it texts of the paper's, cut at wide gaps. */
+/* Reversed: a bar of the tone's colour, and on it texts of the paper's; shaded: a bar of what is
+ * behind the tone. Texts are cut at wide gaps. */
 static void svg_run_write(const svg *s, madpo_strbuf *out, const svg_run *run)
 {
     const madpo_cell *cells = svg_row(s, run->frame, run->y) + run->x;
-    int first = 0;
+    int first = 0, background;
 
-    if (cells->flags & MADPO_REVERSE)
+    (void)madpo_terminal_color((madpo_tone)cells->tone, true, &background);
+    if ((cells->flags & MADPO_REVERSE) || (s->color && background >= 0))
         madpo_strbuf_printf(
             out, "<rect class=\"t%d\" x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\"/>\n",
             cells->tone, run->x * CELL_W, run->y * CELL_H, run->n * CELL_W, (int)CELL_H);
