@@ -297,6 +297,9 @@ madpo_status madpo__bench_live(madpo_bench_live *out, const char *dir, int n,
     for (int i = 0; st == MADPO_OK && i < n; i++) {
         st = live_turn(out, dir, i, settings, err);
         out->n = i + 1;
+        if (st == MADPO_OK) /* it takes minutes */
+            fprintf(stderr, "turn %d of %d: alone %.2f s, watched %.2f s\n", i + 1, n,
+                    out->alone[i], out->watched[i]);
     }
     return st;
 }
