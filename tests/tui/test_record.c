@@ -32,6 +32,7 @@ static void draw(madpo_grid *grid, int i)
         madpo_grid_text(grid, 0, 2, W, reverse, " picked   here  too ");
     for (int x = 0; x <= i; x++)
         madpo_grid_put(grid, x, 3, 0x2801u + (uint32_t)x, bold);
+    madpo_grid_text(grid, 0, 4, W, (madpo_pen){MADPO_TONE_UP + 1, 0}, " up  and ");
     if (i != 2)
         madpo_grid_text(grid, W - 3, 4, 3, plain, "e d");
 }
@@ -216,6 +217,9 @@ static void test_colors(void **state)
     assert_int_equal(count(dark, "fill:#ffffff"), 0);
     assert_int_equal(count(light, "fill:#0d1117"), 0);
     assert_int_equal(count(none, ".t1{fill"), 0);
+    /* what is shaded has a bar behind it, blanks and all, but not without colours */
+    assert_int_equal(count(dark, "y=\"60\" width=\"72\""), 1);
+    assert_int_equal(count(none, "y=\"60\" width=\"72\""), 0);
     assert_true(count(both, ".t1{fill") == 2 && count(dark, ".t1{fill") == 1);
     free(both);
     free(dark);
