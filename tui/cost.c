@@ -33,6 +33,9 @@ static madpo_status cost_begin(madpo_session *session, const char *dir, int w, i
         return madpo_error_set(err, MADPO_ERR_UNSUPPORTED,
                                "the locale C.UTF-8 is needed, which this system lacks");
     st = madpo_session_open(session, &options, false, err);
+    session->options = NULL; /* they end here; a run asks for them no more */
+    if (st == MADPO_OK && !session->source)
+        st = madpo_error_set(err, MADPO_ERR_DATA, "%s is an experiment, not a run", dir);
     if (st == MADPO_OK)
         st = madpo_terminal_open_file(&terminal, w, h, err);
     return st;

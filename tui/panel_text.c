@@ -101,12 +101,34 @@ static void draw_printed(madpo_grid *grid, madpo_rect r, const madpo_view *view)
     free(text);
 }
 
+/* Bookmarks by time; the one shown now, if one is, stands out. */
+static void draw_bookmarks(madpo_grid *grid, madpo_rect r, const madpo_view *view)
+{
+    const madpo_history *history = madpo_view_history(view);
+    const madpo_bookmarks *marks = &view->bookmarks;
+    int top = marks->n - r.h - view->log_scroll;
+
+    if (marks->n == 0)
+        madpo_grid_text(grid, r.x, r.y, r.w, dim, "no bookmarks; , sets one");
+    top = top > 0 ? top : 0;
+    for (int i = top; i < marks->n && i - top < r.h; i++) {
+        const madpo_bookmark *mark = &marks->v[i];
+        bool here = view->replay && view->phase == madpo_history_phase(history, mark->stage) &&
+                    floor(view->step) == mark->step;
+
+        madpo_grid_print(
+            grid, r.x, r.y + i - top, r.w,
+            (madpo_pen){here ? MADPO_TONE_KEY : MADPO_TONE_PLAIN, here ? MADPO_BOLD : 0},
+            "%c%2d  %s step %.0f", here ? '>' : ' ', i + 1, mark->stage, mark->step);
+    }
+}
+
 /* Newest at the bottom, as a log reads. */
 void madpo_panel_log(madpo_grid *grid, madpo_rect rect, madpo_view *view)
 {
     const madpo_history *history = madpo_view_history(view);
     madpo_rect r = madpo_rect_inside(rect);
-    static const char *const titles[] = {"", ": warnings", ": log.txt"};
+    static const char *const titles[] = {"", ": warnings", ": log.txt", ": bookmarks"};
     int row = r.h - 1, skip = view->log_scroll;
     char title[80];
 
@@ -115,6 +137,10 @@ void madpo_panel_log(madpo_grid *grid, madpo_rect rect, madpo_view *view)
     madpo_panel_frame(grid, rect, view, MADPO_PANEL_LOG, title);
     if (view->log_kind == MADPO_LOG_PRINTED) {
         draw_printed(grid, r, view);
+        return;
+    }
+    if (view->log_kind == MADPO_LOG_BOOKMARKS) {
+        draw_bookmarks(grid, r, view);
         return;
     }
     for (int64_t i = history->n_notes - 1; i >= 0 && row >= 0; i--) {

@@ -388,6 +388,26 @@ static void draw_ticks(madpo_grid *grid, const frame *f, bool checkpoints)
     }
 }
 
+/* Bookmarks stand at the head, where they hide no tick: whoever set one looks for it. */
+static void draw_bookmarks(madpo_grid *grid, const frame *f)
+{
+    const madpo_bookmarks *marks = f->plot->bookmarks;
+    const madpo_history *history = f->plot->history;
+    madpo_rect r = f->canvas.rect;
+
+    for (int i = 0; marks && history && i < marks->n; i++) {
+        int phase = madpo_history_phase(history, marks->v[i].stage);
+        double x;
+
+        if (phase < 0 || phase != f->plot->phase)
+            continue;
+        x = madpo_axis_from_step(history->phases[phase], f->plot->axis, marks->v[i].step);
+        if (x >= f->x_low && x <= f->x_high)
+            madpo_grid_put(grid, r.x + frame_x(f, x) / f->canvas.sx, r.y, 'v',
+                           (madpo_pen){MADPO_TONE_KEY, MADPO_BOLD});
+    }
+}
+
 static void draw_bad(madpo_grid *grid, const frame *f)
 {
     madpo_rect r = f->canvas.rect;
@@ -514,6 +534,7 @@ void madpo_plot_draw(madpo_grid *grid, madpo_rect rect, const madpo_plot *plot)
     draw_marks(grid, &f);
     draw_ticks(grid, &f, true); /* the rarer ones over them */
     draw_ticks(grid, &f, false);
+    draw_bookmarks(grid, &f);
     draw_bad(grid, &f);
     draw_cross(grid, &f);
     draw_labels(grid, rect, &f);

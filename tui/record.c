@@ -86,7 +86,7 @@ static int keys_count(const char *keys)
     int n = 0;
 
     while (*keys)
-        n += madpo_session_key(&keys) != 0;
+        n += madpo_session_next_key(&keys) != 0;
     return n;
 }
 
@@ -97,12 +97,14 @@ static madpo_status frames_type(madpo_session *session, const char **keys, int *
     madpo_status st = MADPO_OK;
 
     while (st == MADPO_OK && **keys && *typed < due && !*quit) {
-        int key = madpo_session_key(keys);
+        int key = madpo_session_next_key(keys);
 
         *typed += key != 0;
         if (key <= 0)
             continue;
-        *quit = madpo_view_key(&session->view, key) == MADPO_ACTION_QUIT;
+        *quit = madpo_session_key(session, key) == MADPO_ACTION_QUIT;
+        while (madpo_find_working(&session->view))
+            madpo_find_tick(&session->view);
         if (!*quit) /* keys ask the picture where things are */
             st = madpo_view_render(&session->grid, &session->view, frames->w, frames->h, err);
     }
@@ -299,6 +301,10 @@ madpo_status madpo_tui_record(const madpo_tui_options *options, madpo_error *err
         return madpo_error_set(err, MADPO_ERR_UNSUPPORTED,
                                "a recording needs the locale C.UTF-8, which this system lacks");
     st = madpo_session_open(&session, options, true, err);
+    if (st == MADPO_OK && !session.source)
+        st = madpo_error_set(err, MADPO_ERR_USAGE,
+                             "%s is an experiment: --record shows a run, such as one of its cells",
+                             options->run);
     if (st == MADPO_OK && options->script)
         st = madpo_file_read(&keys, &n, options->script, err);
     if (st == MADPO_OK)

@@ -297,7 +297,8 @@ void madpo_draw_keys(madpo_grid *grid, const madpo_view *view)
     for (int i = 0; i < madpo_n_keys; i++) {
         const char *bar = madpo_keys[i].bar;
 
-        if (madpo_keys[i].run == madpo_key_steer && !view->control)
+        if ((madpo_keys[i].run == madpo_key_steer || madpo_keys[i].run == madpo_key_stop) &&
+            !view->control)
             continue;
         if (bar && x + (int)strlen(bar) < r.x + r.w)
             x += madpo_grid_text(grid, x, r.y, r.x + r.w - x, dim, bar) + 1;
@@ -317,40 +318,49 @@ madpo_rect madpo_draw_overlay(madpo_grid *grid, int w, int h, const char *title)
     return madpo_rect_inside(r);
 }
 
-static bool help_has(const madpo_key_row *row, const char *word)
+static bool help_has(const madpo_help_row *row, const char *word)
 {
-    if (!word[0])
-        return true;
-    return (row->shown && strstr(row->shown, word)) || (row->help && strstr(row->help, word));
+    return !word[0] || strstr(row->shown, word) || strstr(row->help, word);
 }
 
-void madpo_draw_help(madpo_grid *grid, madpo_view *view)
+void madpo_draw_help_rows(madpo_grid *grid, const madpo_help_row *rows, int n_rows,
+                          const char *filter, int *scroll)
 {
     char title[200];
     madpo_rect r;
-    int row = -view->help_scroll, n = 0;
+    int row = -*scroll, n = 0;
 
     snprintf(title, sizeof title, " keys  %s%s  (type to narrow, Esc closes) ",
-             view->help_filter[0] ? "with: " : "", view->help_filter);
+             filter[0] ? "with: " : "", filter);
     r = madpo_draw_overlay(grid, 100, grid->h - 2, title);
-    for (int i = 0; i < madpo_n_keys; i++) {
-        const madpo_key_row *key = &madpo_keys[i];
-        bool heading = key->shown && !key->shown[0];
+    for (int i = 0; i < n_rows; i++) {
+        bool heading = !rows[i].shown[0];
 
-        if (!key->shown || (heading && view->help_filter[0]) || !help_has(key, view->help_filter))
+        if ((heading && filter[0]) || !help_has(&rows[i], filter))
             continue;
         n++;
         if (row >= 0 && row < r.h) {
             madpo_grid_text(grid, r.x + 1, r.y + row, 14,
                             heading ? bold : (madpo_pen){MADPO_TONE_KEY, 0},
-                            heading ? key->help : key->shown);
+                            heading ? rows[i].help : rows[i].shown);
             if (!heading)
-                madpo_grid_text(grid, r.x + 15, r.y + row, r.w - 16, plain, key->help);
+                madpo_grid_text(grid, r.x + 15, r.y + row, r.w - 16, plain, rows[i].help);
         }
         row++;
     }
-    if (view->help_scroll >= n)
-        view->help_scroll = n > 0 ? n - 1 : 0;
+    if (*scroll >= n)
+        *scroll = n > 0 ? n - 1 : 0;
+}
+
+void madpo_draw_help(madpo_grid *grid, madpo_view *view)
+{
+    madpo_help_row rows[128];
+    int n = 0;
+
+    for (int i = 0; i < madpo_n_keys && n < 128; i++)
+        if (madpo_keys[i].shown)
+            rows[n++] = (madpo_help_row){madpo_keys[i].shown, madpo_keys[i].help};
+    madpo_draw_help_rows(grid, rows, n, view->help_filter, &view->help_scroll);
 }
 
 void madpo_draw_runs(madpo_grid *grid, const madpo_view *view)
@@ -381,7 +391,9 @@ static void draw_last_line(madpo_grid *grid, madpo_view *view)
 {
     bool typing = view->prompt == MADPO_PROMPT_STEER || view->prompt == MADPO_PROMPT_RATE;
 
-    if (view->steer.asking) {
+    if (view->menu.open) {
+        madpo_menu_draw(grid, &view->menu);
+    } else if (view->steer.asking) {
         madpo_steer_draw(grid, view);
     } else if (typing || (view->control && view->message[0])) {
         view->layout.keys = (madpo_rect){0, grid->h - 1, grid->w, 1};
@@ -416,7 +428,9 @@ madpo_status madpo_view_render(madpo_grid *grid, madpo_view *view, int w, int h,
     if (view->layout.notes.h > 0)
         madpo_draw_notes(grid, view);
     madpo_draw_keys(grid, view);
-    if (view->steer.asking)
+    if (view->menu.open)
+        madpo_menu_draw(grid, &view->menu);
+    else if (view->steer.asking)
         madpo_steer_draw(grid, view);
     else if (view->help)
         madpo_draw_help(grid, view);

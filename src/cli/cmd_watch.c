@@ -9,11 +9,10 @@
 #include "base/error.h"
 #include "cli/commands.h"
 #include "cli/output.h"
-#include "run/reader.h"
 #include "tui/tui.h"
 
 typedef struct watch_options {
-    const char *dump, *at, *glyphs, *color, *background, *script;
+    const char *dump, *panel, *at, *glyphs, *color, *background, *script;
     madpo_cli_list compare;
     const char *record, *size, *from, *to;
     double every, seconds, fps;
@@ -42,6 +41,9 @@ static const madpo_cli_option watch_table[] = {
      "Seconds between plain lines (10)."},
     {"dump-screen", "WxH", MADPO_CLI_TEXT, offsetof(watch_options, dump), 0,
      "Print one picture of this size as text and end."},
+    {"dump-panel", "NAME", MADPO_CLI_TEXT, offsetof(watch_options, panel), 0,
+     "Print what a panel shows as numbers, a table with tabs, and end: loss, margins, samples, "
+     "rewards, weights, system, metrics, groups, pair or log; of an experiment: cells."},
     {"at", "STEP", MADPO_CLI_TEXT, offsetof(watch_options, at), 0,
      "Begin at this step of the policy, or at STAGE:STEP, instead of now."},
     {"script", "FILE", MADPO_CLI_TEXT, offsetof(watch_options, script), 0,
@@ -66,8 +68,10 @@ const madpo_cli_command madpo__command_watch = {
     .synopsis = "[RUN] [OPTION...]",
     .summary = "look at a run on the terminal: curves, margins, weights, samples",
     .description =
-        "    Show the run directory RUN, or the newest run in runs/, while it is written or\n"
-        "    long after. Watching changes nothing: leaving, a lost terminal or a crash of the\n"
+        "    Show the run directory RUN, or the newest run in runs/ (or experiment in\n"
+        "    experiments/), while it is written or long after. Of an experiment's folder, its\n"
+        "    cells: Enter opens one. Watching changes nothing: leaving, a lost terminal or a crash "
+        "of the\n"
         "    picture never touches the training. The key ? explains all others.\n"
         "    With --control, keys ask the run to do what madpo ctl can ask of it.\n"
         "\n"
@@ -78,13 +82,17 @@ const madpo_cli_command madpo__command_watch = {
     .options = watch_table,
     .more = "ENVIRONMENT\n"
             "    NO_COLOR   set and not empty: no colours\n"
+            "    XDG_STATE_HOME\n"
+            "               where bookmarks are kept, in madpo/bookmarks (else ~/.local/state)\n"
             "    ESCDELAY   milliseconds that Esc waits for the rest of a key (25)\n"
             "\n"
             "EXAMPLES\n"
             "    madpo watch\n"
             "    madpo watch runs/a --compare runs/b\n"
             "    madpo watch runs/a --control\n"
+            "    madpo watch experiments/paper-small\n"
             "    madpo watch runs/a --dump-screen 120x40 --at 100\n"
+            "    madpo watch runs/a --dump-panel loss --at policy:100\n"
             "    madpo watch runs/a --dump-screen 80x24 --glyphs=ascii --script keys.txt\n"
             "    madpo watch runs/a --record a.svg --from sft:1 --seconds 15\n",
     .run = watch_run,
@@ -99,10 +107,12 @@ static madpo_status watch_find(char **out, const char *given, madpo_error *err)
         *out = strdup(given);
         return *out ? MADPO_OK : madpo_error_set(err, MADPO_ERR_NOMEM, "name of the run");
     }
-    st = madpo_run_find_latest(out, "runs", err);
+    st = madpo_tui_find_latest(out, err);
     if (st == MADPO_OK && !*out)
-        st = madpo_error_set(err, MADPO_ERR_IO,
-                             "there is no run in runs/; give the run's folder: madpo watch RUN");
+        st = madpo_error_set(
+            err, MADPO_ERR_IO,
+            "there is no run in runs/ and no experiment in experiments/; give the folder: "
+            "madpo watch RUN");
     return st;
 }
 
@@ -112,7 +122,7 @@ static madpo_status watch_work(const madpo_tui_options *options, bool plain, mad
 
     if (options->record)
         return madpo_tui_record(options, err);
-    if (options->dump)
+    if (options->dump || options->panel)
         return madpo_tui_dump(options, stdout, err);
     if (!plain && madpo_tui_has_terminal(&why))
         return madpo_tui_watch(options, err);
@@ -128,13 +138,15 @@ static int watch_check(const watch_options *o)
 
     if (o->control && o->plain)
         return madpo__cli_usage("watch: --plain takes no keys; madpo ctl RUN steers the run");
-    if (o->script && !o->dump && !o->record)
+    if (o->dump && o->panel)
+        return madpo__cli_usage("watch: --dump-screen or --dump-panel, one of them");
+    if (o->script && !o->dump && !o->panel && !o->record)
         return madpo__cli_usage(
-            "watch: --script types into the picture of --dump-screen, or into a --record");
+            "watch: --script types into --dump-screen, --dump-panel or --record");
     if (shapes && !o->record)
         return madpo__cli_usage(
             "watch: --size, --from, --to, --seconds and --fps say what --record FILE makes");
-    if (o->record && (o->dump || o->plain || o->control || o->at))
+    if (o->record && (o->dump || o->panel || o->plain || o->control || o->at))
         return madpo__cli_usage(
             "watch: --record goes without --dump-screen, --plain, --control and --at");
     return -1;
@@ -152,6 +164,7 @@ static int watch_run(int argc, char **argv)
                                  .mouse = !o.no_mouse,
                                  .control = o.control,
                                  .dump = o.dump,
+                                 .panel = o.panel,
                                  .at = o.at,
                                  .script = o.script,
                                  .record = o.record,
