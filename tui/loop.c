@@ -9,8 +9,8 @@
 #include "tui/session.h"
 #include "tui/terminal.h"
 
-/* Seconds: reading in one go, between two pictures, between two looks whether the run lives. */
-static const double loop_slice = 0.05, loop_frame = 0.1, loop_live = 2.0;
+/* Seconds between two looks whether the run lives. */
+static const double loop_live = 2.0;
 
 typedef struct loop {
     madpo_session session;
@@ -80,7 +80,7 @@ static madpo_status loop_draw(loop *l, double now, madpo_error *err)
     int w, h;
     madpo_status st;
 
-    if (!l->dirty || now - l->drawn_at < loop_frame)
+    if (!l->dirty || now - l->drawn_at < MADPO_SESSION_FRAME)
         return MADPO_OK;
     madpo_terminal_size(&w, &h);
     st = madpo_session_render(&l->session, w, h, err);
@@ -109,13 +109,16 @@ static madpo_status loop_run(loop *l, madpo_error *err)
             l->live = live;
             l->live_at = now;
         }
-        st = madpo_session_load(&l->session, loop_slice, &changed, &more, err);
+        st = madpo_session_load(&l->session, MADPO_SESSION_SLICE, &changed, &more, err);
         l->dirty = madpo_session_tick(&l->session, now - l->ticked_at) || changed || l->dirty;
         l->ticked_at = now;
         if (st == MADPO_OK)
             st = loop_draw(l, now, err);
         more = more || (l->session.source && madpo_find_working(&l->session.view));
-        ms = more ? 0 : l->dirty ? 100 : l->session.source && l->session.view.playing ? 100 : 250;
+        ms = more                                           ? 0
+             : l->dirty                                     ? 100
+             : l->session.source && l->session.view.playing ? 100
+                                                            : MADPO_SESSION_POLL_MS;
         if (st == MADPO_OK)
             loop_input(l, ms);
     }

@@ -59,29 +59,39 @@ static madpo_status session_words(madpo_session *session, const madpo_tui_option
     return st;
 }
 
-/* "STEP" is one of the policy's, or of the last stage that has steps; "STAGE:STEP" says which. */
-static madpo_status session_at(madpo_session *session, const char *at, madpo_error *err)
+madpo_status madpo_session_moment(const madpo_session *session, const char *option,
+                                  const char *text, int *phase, double *step, madpo_error *err)
 {
     const madpo_history *history = madpo_view_history(&session->view);
-    const char *colon = strrchr(at, ':'), *number = colon ? colon + 1 : at;
+    const char *colon = strrchr(text, ':'), *number = colon ? colon + 1 : text;
     char *end, name[64] = "policy";
-    double step = strtod(number, &end);
-    int phase;
 
-    if (colon && (size_t)(colon - at) < sizeof name) {
-        memcpy(name, at, (size_t)(colon - at));
-        name[colon - at] = '\0';
+    *step = strtod(number, &end);
+    if (colon && (size_t)(colon - text) < sizeof name) {
+        memcpy(name, text, (size_t)(colon - text));
+        name[colon - text] = '\0';
     }
-    phase = madpo_history_phase(history, name);
-    if (phase < 0 && !colon)
-        phase = madpo_view_plot_phase(&session->view);
-    if (end == number || *end || !(step >= 0))
-        return madpo_error_set(err, MADPO_ERR_USAGE, "--at %s: STEP or STAGE:STEP is wanted", at);
-    if (phase < 0)
-        return madpo_error_set(err, MADPO_ERR_DATA, "--at %s: run %s has no stage %s yet", at,
-                               session->source->name, name);
-    madpo_view_go(&session->view, phase, step);
+    *phase = madpo_history_phase(history, name);
+    if (*phase < 0 && !colon)
+        *phase = madpo_view_plot_phase(&session->view);
+    if (end == number || *end || !(*step >= 0))
+        return madpo_error_set(err, MADPO_ERR_USAGE, "--%s %s: STEP or STAGE:STEP is wanted",
+                               option, text);
+    if (*phase < 0)
+        return madpo_error_set(err, MADPO_ERR_DATA, "--%s %s: run %s has no stage %s yet", option,
+                               text, session->source->name, name);
     return MADPO_OK;
+}
+
+static madpo_status session_at(madpo_session *session, const char *at, madpo_error *err)
+{
+    double step;
+    int phase;
+    madpo_status st = madpo_session_moment(session, "at", at, &phase, &step, err);
+
+    if (st == MADPO_OK)
+        madpo_view_go(&session->view, phase, step);
+    return st;
 }
 
 madpo_status madpo_session_load(madpo_session *session, double seconds, bool *changed, bool *more,
@@ -298,10 +308,10 @@ static const struct {
                     {"C-l", MADPO_KEY_CTRL_L},
                     {"C-c", MADPO_KEY_CTRL_C},
                     {"BS", MADPO_KEY_BACKSPACE},
-                    {"lt", '<'}};
+                    {"lt", '<'},
+                    {"Wait", -1}};
 
-/* The key at *text, moving behind it; 0 for what is none. */
-static int session_key(const char **text)
+int madpo_session_next_key(const char **text)
 {
     const char *at = *text, *close = *at == '<' ? strchr(at, '>') : NULL;
     uint32_t glyph;
@@ -329,9 +339,9 @@ madpo_status madpo_session_type(madpo_session *session, const char *keys, int w,
 
     *quit = false;
     while (st == MADPO_OK && *keys && !*quit) {
-        int key = session_key(&keys);
+        int key = madpo_session_next_key(&keys);
 
-        if (key == 0)
+        if (key <= 0)
             continue;
         *quit = madpo_session_key(session, key) == MADPO_ACTION_QUIT;
         do /* a run that was opened just now is shown as a whole */

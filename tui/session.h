@@ -5,6 +5,12 @@
 #include "tui/table.h"
 #include "tui/tui.h"
 
+/* How often things are done while a run is watched, in seconds: reading in one go, and between two
+ * pictures; in milliseconds: between two looks at a log where nothing is left to be read. */
+#define MADPO_SESSION_SLICE   0.05
+#define MADPO_SESSION_FRAME   0.1
+#define MADPO_SESSION_POLL_MS 250
+
 typedef struct madpo_session {
     const madpo_tui_options *options; /* borrowed */
     bool has_table;
@@ -37,8 +43,16 @@ void madpo_session_say(madpo_session *session, const char *text);
 void madpo_session_line(char *text, size_t size, const madpo_session *session);
 /* "80x24". MADPO_ERR_USAGE for anything else. */
 madpo_status madpo_size_parse(int *w, int *h, const char *text, madpo_error *err) MADPO_MUST_CHECK;
+/* What "STEP" (of the policy, or of the last stage that has steps) or "STAGE:STEP", given to
+ * --option, means. MADPO_ERR_USAGE, MADPO_ERR_DATA if there is no such stage. */
+madpo_status madpo_session_moment(const madpo_session *session, const char *option,
+                                  const char *text, int *phase, double *step,
+                                  madpo_error *err) MADPO_MUST_CHECK;
+/* The key at *text, moving behind it; -1 for a <Wait>, 0 for what is none. */
+int madpo_session_next_key(const char **text);
 /* Type the keys of a text: characters, and <Tab>, <Enter>, <Esc>, <Space>, <Up>, <lt>, ...; line
- * ends are passed over. The picture is drawn after every key, as it would be on a terminal. */
+ * ends and <Wait> are passed over. The picture is drawn after every key, as it would be on a
+ * terminal. */
 madpo_status madpo_session_type(madpo_session *session, const char *keys, int w, int h, bool *quit,
                                 madpo_error *err) MADPO_MUST_CHECK;
 #endif

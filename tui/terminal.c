@@ -31,6 +31,9 @@ static struct {
     size_t n_reset;
     struct termios modes;
     bool has_modes;
+    FILE *file, *no_keys; /* open_file: where the bytes go, and what keys come from */
+    SCREEN *file_screen;
+    off_t taken; /* bytes of the file handed out */
 } term = {.stderr_was = -1, .stderr_now = -1};
 
 static volatile sig_atomic_t term_signal, term_resized;
@@ -205,6 +208,18 @@ static void prepare_shade(int tone, bool light)
         init_pair((short)(tone + 1), on, back >= 0 ? back : COLOR_BLACK);
 }
 
+int madpo_terminal_color(madpo_tone tone, bool light, int *background)
+{
+    *background = -1;
+    if (is_shade((int)tone)) {
+        const term_shade *s = &term_shades[tone - MADPO_TONE_DOWN];
+
+        *background = light ? s->light : s->dark;
+        return light ? s->light_on : s->dark_on;
+    }
+    return light ? term_colors[tone].light : term_colors[tone].dark;
+}
+
 /* Some terminals say "foreground;background" in COLORFGBG; 7 and 15 are light. */
 static bool is_light(const char *wish)
 {
@@ -240,6 +255,18 @@ static void prepare_colors(const char *wish, bool light)
 
 /* ---- life ---- */
 
+static void prepare_screen(const madpo_terminal_options *options)
+{
+    raw();
+    noecho();
+    nonl();
+    keypad(stdscr, TRUE);
+    curs_set(0);
+    prepare_colors(options->color, is_light(options->background));
+    madpo_terminal_mouse(options->mouse);
+    term.open = term.fresh = true;
+}
+
 madpo_status madpo_terminal_open(const madpo_terminal_options *options, madpo_error *err)
 {
     SCREEN *screen;
@@ -258,15 +285,65 @@ madpo_status madpo_terminal_open(const madpo_terminal_options *options, madpo_er
     set_term(screen);
     prepare_crash();
     hide_stderr();
-    raw();
-    noecho();
-    nonl();
-    keypad(stdscr, TRUE);
-    curs_set(0);
-    prepare_colors(options->color, is_light(options->background));
-    madpo_terminal_mouse(options->mouse);
-    term.open = term.fresh = true;
+    prepare_screen(options);
     return MADPO_OK;
+}
+
+static void file_close(void)
+{
+    if (term.file_screen)
+        delscreen(term.file_screen);
+    if (term.file)
+        fclose(term.file);
+    if (term.no_keys)
+        fclose(term.no_keys);
+    term.file_screen = NULL;
+    term.file = term.no_keys = NULL;
+}
+
+madpo_status madpo_terminal_open_file(const madpo_terminal_options *options, int w, int h,
+                                      madpo_error *err)
+{
+    char size[24];
+
+    term.has_modes = false;
+    term.taken = 0;
+    term.file = tmpfile();
+    term.no_keys = fopen("/dev/null", "r");
+    if (!term.file || !term.no_keys) {
+        file_close();
+        return madpo_error_errno(err, MADPO_ERR_IO, errno, "cannot open a file to draw into");
+    }
+    snprintf(size, sizeof size, "%d", h); /* a file has no size of its own */
+    setenv("LINES", size, 1);
+    snprintf(size, sizeof size, "%d", w);
+    setenv("COLUMNS", size, 1);
+    term.file_screen = newterm(MADPO_TERMINAL_FILE_TERM, term.file, term.no_keys);
+    unsetenv("LINES");
+    unsetenv("COLUMNS");
+    if (!term.file_screen) {
+        file_close();
+        return madpo_error_set(err, MADPO_ERR_IO,
+                               "nothing is known of terminals of type " MADPO_TERMINAL_FILE_TERM
+                               " (package ncurses-base)");
+    }
+    set_term(term.file_screen);
+    prepare_screen(options);
+    return MADPO_OK;
+}
+
+madpo_status madpo_terminal_take(madpo_strbuf *out, madpo_error *err)
+{
+    char bytes[4096];
+    ssize_t n;
+
+    while ((n = pread(fileno(term.file), bytes, sizeof bytes, term.taken)) > 0) {
+        madpo_strbuf_append_n(out, bytes, (size_t)n);
+        term.taken += n;
+    }
+    if (n < 0)
+        return madpo_error_errno(err, MADPO_ERR_IO, errno, "cannot read what was drawn");
+    return madpo_strbuf_check(out, err);
 }
 
 void madpo_terminal_close(void)
@@ -276,7 +353,10 @@ void madpo_terminal_close(void)
     term.open = false;
     madpo_terminal_mouse(false);
     endwin();
-    show_stderr();
+    if (term.file)
+        file_close();
+    else
+        show_stderr();
     free(term.shown);
     term.shown = NULL;
     term.w = term.h = 0;

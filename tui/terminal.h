@@ -3,7 +3,11 @@
 /* The only part that knows ncurses: a grid goes out, keys come in, and the terminal is given back
  * as it was, whatever happens.
  */
+#include "base/strbuf.h"
 #include "tui/grid.h"
+
+/* What recordings are made for: what every terminal emulator of today is like. */
+#define MADPO_TERMINAL_FILE_TERM "xterm-256color"
 
 typedef struct madpo_terminal_options {
     const char *color;      /* "never", "16", "256", "auto" or NULL; checked */
@@ -28,6 +32,15 @@ typedef struct madpo_terminal_event {
 /* Take the terminal. Standard error goes to a file of its own until it is given back. */
 madpo_status madpo_terminal_open(const madpo_terminal_options *options,
                                  madpo_error *err) MADPO_MUST_CHECK;
+/* Draw for a terminal of w x h that nobody sits at: what would be sent to it goes to a file. Takes
+ * no signals and no keys; the locale's characters must be UTF-8. Ended by _close, too. */
+madpo_status madpo_terminal_open_file(const madpo_terminal_options *options, int w, int h,
+                                      madpo_error *err) MADPO_MUST_CHECK;
+/* Append the bytes sent since the last _take. */
+madpo_status madpo_terminal_take(madpo_strbuf *out, madpo_error *err) MADPO_MUST_CHECK;
+/* Number of a tone's colour among the 256 of xterm, on a dark or a light background; -1 = the
+ * terminal's own; and that of what is behind it. */
+int madpo_terminal_color(madpo_tone tone, bool light, int *background);
 /* Give it back and show what was written to standard error meanwhile. */
 void madpo_terminal_close(void);
 void madpo_terminal_size(int *w, int *h);

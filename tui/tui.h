@@ -23,6 +23,11 @@ typedef struct madpo_tui_options {
     const char *at;     /* "STEP" or "STAGE:STEP" to show; NULL = now */
     const char *script; /* file of keys typed before the picture is printed, NULL = none */
     double plain_every; /* seconds between plain lines */
+    /* a recording of a replay */
+    const char *record;    /* file, .cast or .svg; NULL = none */
+    const char *size;      /* "120x40" */
+    const char *from, *to; /* moments as in `at`, NULL = of the stage the plots show */
+    double seconds, fps;   /* NaN = 10 seconds; 10 pictures a second in a cast, 2 in an SVG */
 } madpo_tui_options;
 
 /* The newest run in runs/ or experiment in experiments/ (owned by the caller, free()); NULL without
@@ -31,6 +36,8 @@ madpo_status madpo_tui_find_latest(char **out, madpo_error *err) MADPO_MUST_CHEC
 /* Print one picture as text on `out`, or a panel as numbers. */
 madpo_status madpo_tui_dump(const madpo_tui_options *options, FILE *out,
                             madpo_error *err) MADPO_MUST_CHECK;
+/* Write a recording of the run up to now. The locale is set to UTF-8. */
+madpo_status madpo_tui_record(const madpo_tui_options *options, madpo_error *err) MADPO_MUST_CHECK;
 /* Print a line about the run now and whenever it has moved on, until it ends. */
 madpo_status madpo_tui_plain(const madpo_tui_options *options, FILE *out,
                              madpo_error *err) MADPO_MUST_CHECK;

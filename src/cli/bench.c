@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/half.h"
 #include "cli/args.h"
+#include "cli/bench_watch.h"
 #include "cli/output.h"
 #include "device/launch.h"
 #include "ops/matmul.h"
@@ -39,14 +40,15 @@ static const madpo_cli_option bench_table[] = {
 
 static const madpo_cli_command bench_command = {
     .name = "bench",
-    .synopsis = "matmul [--json] [--device DEVICE] [--shape MxNxK]...",
-    .summary = "measure the matrix product on this machine's device",
+    .synopsis = "matmul [--json] [--device DEVICE] [--shape MxNxK]... | watch [OPTION...]",
+    .summary = "measure the matrix product on this machine's device, or the front end",
     .description =
         "    Time C = A B, packing included, for each shape with our kernels (panel on CPU\n"
         "    devices, tile on others) and with clblast, and give each as a fraction of the\n"
         "    fused multiply-adds the device was measured to do. M x N is the result's size, K\n"
         "    what is summed over. On CPU devices CLBlast gets the parameters it does best with\n"
-        "    there; its kernels are built at the first use, which can take a minute.\n",
+        "    there; its kernels are built at the first use, which can take a minute.\n"
+        "    What the front end costs is measured by madpo bench watch (its --help says more).\n",
     .options = bench_table,
     .run = madpo_cli_bench,
 };
@@ -494,10 +496,13 @@ int madpo_cli_bench(int argc, char **argv)
 {
     bench_options o = {0};
     bench b = {0};
-    int n_rest, rc = madpo__cli_parse(&bench_command, argc, argv, &o, &n_rest);
+    int n_rest, rc;
 
+    if (argc > 1 && strcmp(argv[1], "watch") == 0)
+        return madpo__cli_finish(madpo__bench_watch(argc - 1, argv + 1));
+    rc = madpo__cli_parse(&bench_command, argc, argv, &o, &n_rest);
     if (rc < 0 && (n_rest != 1 || strcmp(argv[0], "matmul") != 0))
-        rc = madpo__cli_usage("bench: say what to measure: madpo bench matmul");
+        rc = madpo__cli_usage("bench: say what to measure: madpo bench matmul, or watch");
     if (rc < 0)
         rc = bench_choose(&b, &o);
     if (rc < 0)

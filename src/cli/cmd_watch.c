@@ -1,5 +1,6 @@
 /* madpo watch: look at a run, live or finished. */
 #include <locale.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +14,8 @@
 typedef struct watch_options {
     const char *dump, *panel, *at, *glyphs, *color, *background, *script;
     madpo_cli_list compare;
-    double every;
+    const char *record, *size, *from, *to;
+    double every, seconds, fps;
     bool no_mouse, plain, control;
 } watch_options;
 
@@ -45,7 +47,20 @@ static const madpo_cli_option watch_table[] = {
     {"at", "STEP", MADPO_CLI_TEXT, offsetof(watch_options, at), 0,
      "Begin at this step of the policy, or at STAGE:STEP, instead of now."},
     {"script", "FILE", MADPO_CLI_TEXT, offsetof(watch_options, script), 0,
-     "Type these keys before the picture is printed: characters, <Tab>, <Enter>, <Esc>, ..."},
+     "Type these keys before the picture is printed, or spread over the recording: characters, "
+     "<Tab>, <Enter>, <Esc>, ...; <Wait> is a pause."},
+    {"record", "FILE", MADPO_CLI_TEXT, offsetof(watch_options, record), 0,
+     "Write a replay as an asciicast (FILE.cast) or an animated SVG (FILE.svg) and end."},
+    {"size", "WxH", MADPO_CLI_TEXT, offsetof(watch_options, size), 0,
+     "Size of the recording (120x40)."},
+    {"from", "STEP", MADPO_CLI_TEXT, offsetof(watch_options, from), 0,
+     "Begin the recording at STEP or STAGE:STEP (policy:1)."},
+    {"to", "STEP", MADPO_CLI_TEXT, offsetof(watch_options, to), 0,
+     "End it there (the last step of the policy)."},
+    {"seconds", "N", MADPO_CLI_REAL, offsetof(watch_options, seconds), 0,
+     "Play it in so many seconds (10)."},
+    {"fps", "N", MADPO_CLI_REAL, offsetof(watch_options, fps), 0,
+     "Pictures a second (10, in an SVG 2)."},
     {0}};
 
 const madpo_cli_command madpo__command_watch = {
@@ -59,6 +74,9 @@ const madpo_cli_command madpo__command_watch = {
         "of the\n"
         "    picture never touches the training. The key ? explains all others.\n"
         "    With --control, keys ask the run to do what madpo ctl can ask of it.\n"
+        "\n"
+        "    With --record, no terminal is needed: the run is played from --from to --to, and the\n"
+        "    same run gives the same bytes.\n"
         "\n"
         "    Without a terminal, plain lines are printed until the run ends.\n",
     .options = watch_table,
@@ -75,7 +93,8 @@ const madpo_cli_command madpo__command_watch = {
             "    madpo watch experiments/paper-small\n"
             "    madpo watch runs/a --dump-screen 120x40 --at 100\n"
             "    madpo watch runs/a --dump-panel loss --at policy:100\n"
-            "    madpo watch runs/a --dump-screen 80x24 --glyphs=ascii --script keys.txt\n",
+            "    madpo watch runs/a --dump-screen 80x24 --glyphs=ascii --script keys.txt\n"
+            "    madpo watch runs/a --record a.svg --from sft:1 --seconds 15\n",
     .run = watch_run,
 };
 
@@ -101,6 +120,8 @@ static madpo_status watch_work(const madpo_tui_options *options, bool plain, mad
 {
     const char *why = NULL;
 
+    if (options->record)
+        return madpo_tui_record(options, err);
     if (options->dump || options->panel)
         return madpo_tui_dump(options, stdout, err);
     if (!plain && madpo_tui_has_terminal(&why))
@@ -110,9 +131,30 @@ static madpo_status watch_work(const madpo_tui_options *options, bool plain, mad
     return madpo_tui_plain(options, stdout, err);
 }
 
+/* Options that do not go together: the exit code, -1 if there is nothing to say. */
+static int watch_check(const watch_options *o)
+{
+    bool shapes = o->size || o->from || o->to || !isnan(o->seconds) || !isnan(o->fps);
+
+    if (o->control && o->plain)
+        return madpo__cli_usage("watch: --plain takes no keys; madpo ctl RUN steers the run");
+    if (o->dump && o->panel)
+        return madpo__cli_usage("watch: --dump-screen or --dump-panel, one of them");
+    if (o->script && !o->dump && !o->panel && !o->record)
+        return madpo__cli_usage(
+            "watch: --script types into --dump-screen, --dump-panel or --record");
+    if (shapes && !o->record)
+        return madpo__cli_usage(
+            "watch: --size, --from, --to, --seconds and --fps say what --record FILE makes");
+    if (o->record && (o->dump || o->panel || o->plain || o->control || o->at))
+        return madpo__cli_usage(
+            "watch: --record goes without --dump-screen, --plain, --control and --at");
+    return -1;
+}
+
 static int watch_run(int argc, char **argv)
 {
-    watch_options o = {.every = 10.0};
+    watch_options o = {.every = 10.0, .seconds = NAN, .fps = NAN};
     madpo_error err = MADPO_ERROR_INIT;
     char *run = NULL;
     int n, rc = madpo__cli_parse(&madpo__command_watch, argc, argv, &o, &n);
@@ -125,6 +167,12 @@ static int watch_run(int argc, char **argv)
                                  .panel = o.panel,
                                  .at = o.at,
                                  .script = o.script,
+                                 .record = o.record,
+                                 .size = o.size,
+                                 .from = o.from,
+                                 .to = o.to,
+                                 .seconds = o.seconds,
+                                 .fps = o.fps,
                                  .plain_every = o.every > 0.05 ? o.every : 0.05};
 
     setlocale(LC_CTYPE, ""); /* not LC_NUMERIC: numbers keep their point */
@@ -132,12 +180,8 @@ static int watch_run(int argc, char **argv)
         rc = madpo__cli_usage("watch: one run at a time; --compare RUN adds the curves of others");
     if (rc < 0 && o.compare.n > MADPO_TUI_COMPARED)
         rc = madpo__cli_usage("watch: at most %d runs to compare with", MADPO_TUI_COMPARED);
-    if (rc < 0 && o.control && o.plain)
-        rc = madpo__cli_usage("watch: --plain takes no keys; madpo ctl RUN steers the run");
-    if (rc < 0 && o.dump && o.panel)
-        rc = madpo__cli_usage("watch: --dump-screen or --dump-panel, one of them");
-    if (rc < 0 && o.script && !o.dump && !o.panel)
-        rc = madpo__cli_usage("watch: --script types into --dump-screen or --dump-panel");
+    if (rc < 0)
+        rc = watch_check(&o);
     if (rc < 0) {
         for (size_t i = 0; i < o.compare.n; i++)
             options.compare[i] = o.compare.v[i];

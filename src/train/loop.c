@@ -535,11 +535,13 @@ static madpo_status loop_turn(madpo_loop *loop, madpo_error *err)
 {
     size_t n_before = loop->state.n_rows;
     madpo_status st = loop_step(loop, err);
+    double began = madpo_clock_monotonic();
 
     if (st == MADPO_OK) {
         loop_show(loop, n_before);
         st = loop_log(loop, n_before, err);
     }
+    loop->reporting += madpo_clock_monotonic() - began;
     if (st == MADPO_OK && loop_evaluation_is_due(loop))
         st = madpo__loop_evaluate(loop, err);
     if (st == MADPO_OK)
@@ -567,6 +569,7 @@ static madpo_status loop_finish(madpo_loop *loop, madpo_loop_result *result, mad
 {
     const madpo_loop_state *s = &loop->state;
     const madpo_loop_task *task = loop->set->task;
+    double seconds = madpo_clock_monotonic() - loop->begun;
     bool best = loop->best && s->best_step >= 0;
     madpo_status st = MADPO_OK;
 
@@ -584,12 +587,13 @@ static madpo_status loop_finish(madpo_loop *loop, madpo_loop_result *result, mad
     result->eval_loss = best ? s->best_loss : s->eval_loss;
     return madpo__loop_event(
         loop, "stage",
-        json_pack("{s:s,s:s,s:I,s:I,s:I,s:o,s:b,s:I,s:I}", "stage", loop->stage, "status",
+        json_pack("{s:s,s:s,s:I,s:I,s:I,s:o,s:b,s:I,s:I,s:o}", "stage", loop->stage, "status",
                   "trained", "steps", (json_int_t)s->step, "updates", (json_int_t)s->updates,
                   "best_step", (json_int_t)result->best_step, "eval_loss",
                   madpo_json_real(result->eval_loss), "stopped_early", s->step < loop->total_steps,
                   "late_buffers", (json_int_t)result->late_buffers, "late_programs",
-                  (json_int_t)result->late_programs),
+                  (json_int_t)result->late_programs, "reporting_seconds_per_second",
+                  madpo_json_real(seconds > 0.0 ? loop->reporting / seconds : NAN)),
         err);
 }
 
@@ -607,7 +611,7 @@ madpo_status madpo_loop_run(const madpo_loop_setup *setup, madpo_loop_result *re
     if (st == MADPO_OK)
         madpo_meter_start(&loop.meter, setup->ctx, loop.stage, loop.what, "step", loop.state.step,
                           loop.total_steps);
-    loop.log_clock = madpo_clock_monotonic();
+    loop.log_clock = loop.begun = madpo_clock_monotonic();
     loop.log_tokens = loop.state.n_tokens;
     if (st == MADPO_OK && setup->task->begun)
         st = setup->task->begun(setup->task->user, loop.state.step, err);

@@ -3,6 +3,7 @@
  * what was done at the end of step N, and a run that goes on from it does not do it again. */
 #include <math.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "train/control.h"
@@ -153,18 +154,23 @@ madpo_status madpo__loop_control_begin(madpo_loop *loop, madpo_error *err)
 madpo_status madpo__loop_control(madpo_loop *loop, madpo_error *err)
 {
     madpo_stage_context *ctx = loop->set->ctx;
-    double waited = madpo_control_waited(ctx);
+    double waited = madpo_control_waited(ctx), began = madpo_clock_monotonic();
     madpo_control_order order;
     madpo_status st = loop_do_file(loop, err);
+    bool asked = false;
 
     loop_show_state(loop);
     while (st == MADPO_OK && madpo_control_next(ctx, &order)) {
+        asked = true;
         st = loop_do(loop, &order, err);
         loop_show_state(loop);
     }
+    if (!asked) /* what is asked for is work of its own; to listen is not */
+        loop->reporting += madpo_clock_monotonic() - began;
     waited = madpo_control_waited(ctx) - waited;
     loop->log_clock += waited;
     loop->watch.began += waited;
+    loop->begun += waited;
     loop->meter.started += waited;
     return st;
 }

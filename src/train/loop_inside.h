@@ -61,6 +61,8 @@ typedef struct madpo_loop {
     double log_clock;     /* seconds, when the last step event was written */
     int64_t log_tokens;   /* state.n_tokens then */
     size_t log_examples;  /* trained on since */
+    double begun;         /* seconds, when the steps of this process began */
+    double reporting;     /* seconds spent since for step events, samples, progress, requests */
     madpo_meter meter;
     madpo__watch watch;
 } madpo_loop;

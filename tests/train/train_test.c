@@ -66,6 +66,7 @@ static void on_event(void *user, const char *line)
     json_object_del(event, "t");
     json_object_del(event, "tokens_per_second");
     json_object_del(event, "examples_per_second");
+    json_object_del(event, "reporting_seconds_per_second");
     json_array_append_new(w->events, event);
 }
 
