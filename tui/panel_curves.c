@@ -5,7 +5,7 @@
 
 #include "tui/panels.h"
 
-/* Colours by meaning; see the table in terminal.c. */
+/* Colours by meaning; see the table in palette.c. */
 static const madpo_dot_pen pen_main = {{MADPO_TONE_SERIES, MADPO_BOLD}, '*'};
 static const madpo_dot_pen pen_eval = {{MADPO_TONE_SERIES + 1, MADPO_BOLD}, 'o'};
 static const madpo_dot_pen pen_chosen = {{MADPO_TONE_SERIES + 1, 0}, 'C'};

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "tui/palette.h"
 #include "tui/view.h"
 
 enum { LOST_AFTER = 100 /* errors in a row: then the terminal is gone */ };
@@ -151,58 +152,9 @@ static void show_stderr(void)
 
 /* ---- colours ---- */
 
-/* Okabe and Ito's palette: nearest of 256 on dark and on light, and of 16. Red and green never
- * stand against each other. */
-static const struct {
-    short dark, light, of_16;
-} term_colors[MADPO_TONES] = {
-    [MADPO_TONE_PLAIN] = {-1, -1, -1},
-    [MADPO_TONE_DIM] = {245, 242, -1},
-    [MADPO_TONE_FRAME] = {240, 249, -1},
-    [MADPO_TONE_TITLE] = {-1, -1, -1},
-    [MADPO_TONE_ALERT] = {166, 160, COLOR_RED},
-    [MADPO_TONE_KEY] = {221, 94, COLOR_YELLOW},
-    [MADPO_TONE_SERIES + 0] = {178, 130, COLOR_YELLOW},  /* orange */
-    [MADPO_TONE_SERIES + 1] = {74, 31, COLOR_CYAN},      /* sky */
-    [MADPO_TONE_SERIES + 2] = {35, 29, COLOR_GREEN},     /* bluish green */
-    [MADPO_TONE_SERIES + 3] = {221, 100, COLOR_WHITE},   /* yellow */
-    [MADPO_TONE_SERIES + 4] = {166, 160, COLOR_RED},     /* vermillion */
-    [MADPO_TONE_SERIES + 5] = {175, 133, COLOR_MAGENTA}, /* purple */
-    [MADPO_TONE_SERIES + 6] = {32, 25, COLOR_BLUE},      /* blue */
-    [MADPO_TONE_SERIES + 7] = {250, 238, COLOR_WHITE},
-    [MADPO_TONE_HEAT + 0] = {-1, -1, -1},
-    [MADPO_TONE_HEAT + 1] = {24, 186, COLOR_BLUE}, /* cividis, towards the background */
-    [MADPO_TONE_HEAT + 2] = {60, 143, COLOR_BLUE},
-    [MADPO_TONE_HEAT + 3] = {101, 101, COLOR_CYAN},
-    [MADPO_TONE_HEAT + 4] = {143, 60, COLOR_YELLOW},
-    [MADPO_TONE_HEAT + 5] = {227, 18, COLOR_WHITE}};
-
-/* Shades are backgrounds, orange down and blue up, with a foreground that can be read on them. Of
- * 16 colours: coloured letters, bold ones, then the background. */
-typedef struct term_shade {
-    short dark_on, dark, light_on, light, of_16_on, of_16;
-} term_shade;
-static const term_shade term_shades[6] = {{255, 94, 16, 223, COLOR_YELLOW, -1},
-                                          {16, 136, 16, 221, COLOR_YELLOW, -1},
-                                          {16, 214, 16, 214, COLOR_BLACK, COLOR_YELLOW},
-                                          {255, 18, 16, 189, COLOR_CYAN, -1},
-                                          {255, 25, 16, 153, COLOR_CYAN, -1},
-                                          {16, 74, 16, 75, COLOR_BLACK, COLOR_CYAN}};
-
 static bool is_shade(int tone)
 {
     return tone >= MADPO_TONE_DOWN && tone < MADPO_TONE_UP + 3;
-}
-
-static void prepare_shade(int tone, bool light)
-{
-    const term_shade *s = &term_shades[tone - MADPO_TONE_DOWN];
-    bool many = term.n_colors == 256;
-    short on = many ? light ? s->light_on : s->dark_on : s->of_16_on;
-    short back = many ? light ? s->light : s->dark : s->of_16;
-
-    if (init_pair((short)(tone + 1), on, back) == ERR)
-        init_pair((short)(tone + 1), on, back >= 0 ? back : COLOR_BLACK);
 }
 
 /* Some terminals say "foreground;background" in COLORFGBG; 7 and 15 are light. */
@@ -226,15 +178,14 @@ static void prepare_colors(const char *wish, bool light)
         return;
     term.n_colors = COLORS >= 256 && (automatic || strcmp(wish, "256") == 0) ? 256 : 16;
     use_default_colors();
-    for (int tone = MADPO_TONE_DOWN; tone < MADPO_TONE_UP + 3; tone++)
-        prepare_shade(tone, light);
-    for (int tone = 0; tone < MADPO_TONE_DOWN; tone++) {
-        short color = term.n_colors < 256 ? term_colors[tone].of_16
-                      : light             ? term_colors[tone].light
-                                          : term_colors[tone].dark;
+    for (int tone = 0; tone < MADPO_TONES; tone++) {
+        madpo_background around = light ? MADPO_BACKGROUND_LIGHT : MADPO_BACKGROUND_DARK;
+        short color = madpo_palette_color((madpo_tone)tone, around, term.n_colors);
+        short back = madpo_palette_back((madpo_tone)tone, around, term.n_colors);
 
-        if (init_pair((short)(tone + 1), color, -1) == ERR)
-            init_pair((short)(tone + 1), color >= 0 ? color : COLOR_WHITE, COLOR_BLACK);
+        if (init_pair((short)(tone + 1), color, back) == ERR)
+            init_pair((short)(tone + 1), color >= 0 ? color : COLOR_WHITE,
+                      back >= 0 ? back : COLOR_BLACK);
     }
 }
 

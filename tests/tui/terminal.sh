@@ -65,7 +65,7 @@ type_keys q
 gone 0
 start tmux-256color C.UTF-8 COLORFGBG='"0;15"' --
 tm capture-pane -pe >pane
-grep -qE $'\033\\[[0-9;]*38;5;130' pane || fail "no colour for light backgrounds"
+grep -qE $'\033\\[[0-9;]*38;5;94' pane || fail "no colour for light backgrounds"
 type_keys q
 gone 0
 start tmux-256color C.UTF-8 -- --color=256
