@@ -48,6 +48,8 @@ gone() {
         fail "the screen or the cursor was not given back"
 }
 watcher() { cat pid; }
+# A process that has ended and only waits to be collected is gone.
+alive() { grep -q '^State:[[:space:]]*[^ZX]' "/proc/$1/status" 2>/dev/null; }
 
 for term in tmux-256color xterm screen vt100 linux; do
     for locale in C.UTF-8 C; do
@@ -133,10 +135,10 @@ wait_for 'smoothing 0.97'
 # the terminal goes: so does the watcher, and soon
 tm kill-server
 for ((i = 0; i < 50; i++)); do
-    kill -0 "$pid" 2>/dev/null || break
+    alive "$pid" || break
     sleep 0.1
 done
-! kill -0 "$pid" 2>/dev/null || fail "still there without a terminal"
+! alive "$pid" || fail "still there without a terminal"
 say "a lost terminal"
 
 # a run that grows is shown as it grows; half a line waits for its other half
