@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -145,7 +146,12 @@ static void *stopper_run(void *data)
         pthread_join(threads[i], NULL);
     json_decref(ask(&all[0], MADPO_CONTROL_PAUSE, 0));
     json_decref(ask(&all[0], MADPO_CONTROL_RESUME, 0));
-    json_decref(ask(&all[0], MADPO_CONTROL_STOP, 0));
+    for (bool stopped = false; !stopped && !all[0].broken;) { /* refused while the queue is full */
+        json_t *reply = ask(&all[0], MADPO_CONTROL_STOP, 0);
+
+        stopped = json_is_true(json_object_get(reply, "ok"));
+        json_decref(reply);
+    }
     return NULL;
 }
 
@@ -163,7 +169,7 @@ static void test_many_askers(void **state)
     trainer_step(&t); /* from now on a step is under way */
     assert_int_equal(pthread_create(&stopper, NULL, stopper_run, askers), 0);
     while (trainer_step(&t))
-        ;
+        nanosleep(&(struct timespec){.tv_nsec = 500000}, NULL); /* a step takes its time */
     pthread_join(stopper, NULL);
     for (int i = 0; i < ASKERS; i++) {
         assert_false(askers[i].broken);
