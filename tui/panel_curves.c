@@ -116,7 +116,8 @@ void madpo_panel_rewards(madpo_grid *grid, madpo_rect rect, madpo_view *view)
 {
     madpo_plot plot = plot_of(view);
     char title[256];
-    const char *what = "rewards  chosen C  rejected R  margin =";
+    const char *what = rect.w < 44 ? "rewards chosen C rejected R margin ="
+                                   : "rewards  chosen C  rejected R  margin =";
 
     plot.log_y = false;
     add(&plot, view, "rewards/chosen", "chosen", pen_chosen, true, false);

@@ -35,6 +35,20 @@ double madpo_view_step_seconds(const madpo_view *view)
     return (to - from) / (step - (phase->clock.v[0].x + phase->clock.v[0].x_last) / 2);
 }
 
+char *madpo_view_warnings(char *out, const madpo_view *view)
+{
+    const madpo_history *history = madpo_view_history(view);
+    double t = madpo_view_moment(view).t;
+    int64_t n = view->replay ? 0 : history->n_warnings;
+    const madpo_note *note;
+
+    for (int64_t i = history->n_notes - 1; view->replay && i >= 0; i--)
+        if ((note = madpo_history_note(history, i)) != NULL)
+            n += note->kind == MADPO_NOTE_WARNING && !(note->t > t);
+    snprintf(out, 32, "%lld warning%s", (long long)n, n == 1 ? "" : "s");
+    return out;
+}
+
 /* ---- system ---- */
 
 static const char *manifest_text(const madpo_view *view, const char *key)
@@ -90,8 +104,11 @@ static void system_time(lines *l, const madpo_view *view)
     double seconds = madpo_view_step_seconds(view), step = madpo_view_plot_step(view);
     char per[16], left[16], took[16];
 
-    line(l, "step", "%s s  ETA %s", madpo_short_number(per, seconds),
-         madpo_short_time(left, (phase->total_steps - step) * seconds));
+    if (view->source->live || view->replay)
+        line(l, "step", "%s s  ETA %s", madpo_short_number(per, seconds),
+             madpo_short_time(left, (phase->total_steps - step) * seconds));
+    else
+        line(l, "step", "%s s", madpo_short_number(per, seconds));
     line(l, "stage", "%s for %s", phase->name,
          madpo_short_time(took, madpo_axis_from_step(phase, MADPO_AXIS_TIME, step)));
     line(l, "tokens", "%s  %s/s", madpo_short_number(per, madpo_view_value(view, "num_tokens")),
@@ -104,7 +121,8 @@ void madpo_panel_system(madpo_grid *grid, madpo_rect rect, madpo_view *view)
     const madpo_note *note;
     lines l = {.grid = grid, .r = madpo_rect_inside(rect)};
     uint64_t n_bad = 0;
-    char text[16];
+    int64_t n_lines;
+    char text[16], warnings[32];
 
     madpo_panel_frame(grid, rect, view, MADPO_PANEL_SYSTEM, "device and time");
     line(&l, "device", "%s", manifest_text(view, "device"));
@@ -118,9 +136,9 @@ void madpo_panel_system(madpo_grid *grid, madpo_rect rect, madpo_view *view)
     for (size_t i = 0; i < history->n_phases; i++)
         for (size_t k = 0; k < history->phases[i]->n_metrics; k++)
             n_bad += history->phases[i]->metrics[k].series.n_bad;
-    line(&l, "trouble", "%lld warnings, %llu NaN, %lld bad lines", (long long)history->n_warnings,
-         (unsigned long long)n_bad,
-         (long long)(history->n_bad + madpo_view_samples(view)->n_bad_tokens));
+    n_lines = history->n_bad + madpo_view_samples(view)->n_bad_tokens;
+    line(&l, "trouble", "%s, %llu NaN, %lld bad line%s", madpo_view_warnings(warnings, view),
+         (unsigned long long)n_bad, (long long)n_lines, n_lines == 1 ? "" : "s");
     line(&l, "run", "%s %s", madpo_short_time(text, history->t_last - history->t_first),
          view->source->live ? "so far"
          : history->ended   ? "in all"
@@ -192,10 +210,10 @@ void madpo_panel_log(madpo_grid *grid, madpo_rect rect, madpo_view *view)
     madpo_rect r = madpo_rect_inside(rect);
     static const char *const titles[] = {"", ": warnings", ": log.txt"};
     int row = r.h - 1, skip = view->log_scroll;
-    char title[80];
+    char title[80], warnings[32];
 
-    snprintf(title, sizeof title, "log%s  %lld notes, %lld warnings", titles[view->log_kind],
-             (long long)history->n_notes, (long long)history->n_warnings);
+    snprintf(title, sizeof title, "log%s  %lld notes, %s", titles[view->log_kind],
+             (long long)history->n_notes, madpo_view_warnings(warnings, view));
     madpo_panel_frame(grid, rect, view, MADPO_PANEL_LOG, title);
     if (view->log_kind == MADPO_LOG_PRINTED) {
         draw_printed(grid, r, view);

@@ -23,6 +23,9 @@ double madpo_view_value(const madpo_view *view, const char *metric);
 /* Seconds a step takes at the moment shown, the first step left out; NaN if unknown. */
 double madpo_view_step_seconds(const madpo_view *view);
 
+/* "3 warnings" up to the moment shown, into out [32]. */
+char *madpo_view_warnings(char *out, const madpo_view *view);
+
 /* An empty frame in the middle of the screen, over what is there; returns its inside. */
 madpo_rect madpo_draw_overlay(madpo_grid *grid, int w, int h, const char *title);
 /* The frame of the screen: head, foot, help, list of runs. */
