@@ -14,16 +14,21 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "tui/palette.h"
 #include "tui/view.h"
 
-enum { LOST_AFTER = 100 /* errors in a row: then the terminal is gone */ };
+enum {
+    LOST_AFTER = 100, /* errors in a row: then the terminal is gone */
+    LATE_MS = 600     /* the rest of a key may be that late; longer than a bad link takes */
+};
 
 /* One terminal, one owner. What the crash handler needs is here, ready to be written. */
 static struct {
     bool open;
     int n_colors, errors;
+    double escape_at;           /* when Esc was read as a key, if that was the last one */
     int stderr_was, stderr_now; /* -1 = not redirected */
     madpo_cell *shown;          /* [h,w] what the terminal shows */
     int w, h;
@@ -32,7 +37,7 @@ static struct {
     size_t n_reset;
     struct termios modes;
     bool has_modes;
-} term = {.stderr_was = -1, .stderr_now = -1};
+} term = {.escape_at = -1e9, .stderr_was = -1, .stderr_now = -1};
 
 static volatile sig_atomic_t term_signal, term_resized;
 
@@ -191,6 +196,15 @@ static void prepare_colors(const char *wish, bool light)
 
 /* ---- life ---- */
 
+/* Milliseconds that Esc waits for the rest of a key; newterm, unlike initscr, does not look. */
+static int escape_delay(void)
+{
+    const char *said = getenv("ESCDELAY");
+    long ms = said ? strtol(said, NULL, 10) : 0;
+
+    return ms > 0 && ms <= 10000 ? (int)ms : 25;
+}
+
 madpo_status madpo_terminal_open(const madpo_terminal_options *options, madpo_error *err)
 {
     SCREEN *screen;
@@ -200,8 +214,7 @@ madpo_status madpo_terminal_open(const madpo_terminal_options *options, madpo_er
     term.has_modes = tcgetattr(STDIN_FILENO, &term.modes) == 0;
     term_signal = term_resized = 0;
     prepare_signals();
-    if (!getenv("ESCDELAY"))
-        set_escdelay(25);
+    set_escdelay(escape_delay());
     screen = newterm(NULL, stdout, stdin);
     if (!screen)
         return madpo_error_set(err, MADPO_ERR_IO, "cannot draw on a terminal of type %s",
@@ -358,6 +371,74 @@ static int key_of(wint_t key)
     return -1;
 }
 
+/* Over a slow link the bytes of a key may come apart, and Esc has been taken for a key by itself
+ * when the rest arrives: "[A" would be two commands. A '[' or 'O' that follows Esc is held until it
+ * is clear what it is the beginning of. Returns a key, 0 for a key that means nothing here, -1 when
+ * it was typed after all; what was read too far is given back to be read again. */
+static int late_key(wint_t first)
+{
+    static const struct {
+        char end;
+        int key;
+    } keys[] = {{'A', MADPO_KEY_UP},      {'B', MADPO_KEY_DOWN}, {'C', MADPO_KEY_RIGHT},
+                {'D', MADPO_KEY_LEFT},    {'H', MADPO_KEY_HOME}, {'F', MADPO_KEY_END},
+                {'Z', MADPO_KEY_BACK_TAB}};
+    static const int numbered[] = {0,
+                                   MADPO_KEY_HOME,
+                                   0,
+                                   0,
+                                   MADPO_KEY_END,
+                                   MADPO_KEY_PAGE_UP,
+                                   MADPO_KEY_PAGE_DOWN,
+                                   MADPO_KEY_HOME,
+                                   MADPO_KEY_END};
+    unsigned number = 0;
+    wint_t key;
+
+    timeout(LATE_MS);
+    for (int n = 0; n < 24 && get_wch(&key) == OK; n++) {
+        if (first == '[' && key >= '0' && key <= '9')
+            number = number * 10 % 1000 + (unsigned)(key - '0');
+        else if (first == '[' && (key == ';' || key == '<' || key == '?'))
+            number = 0; /* of modifiers, or of a mouse: their numbers mean nothing here */
+        else if (first == '[' && key == '~')
+            return number < sizeof numbered / sizeof *numbered ? numbered[number] : 0;
+        else if (first == '[' && n > 0 && (key == 'M' || key == 'm'))
+            return 0;
+        else if (first == 'O' && (key == 'P' || key == 'M'))
+            return key == 'P' ? MADPO_KEY_F1 : MADPO_KEY_ENTER;
+        else if (first == 'O' &&
+                 (key == 'Q' || (key >= 'R' && key <= 'S') || (key >= 'j' && key <= 'y')))
+            return 0;
+        else {
+            for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+                if ((wint_t)keys[i].end == key)
+                    return keys[i].key;
+            unget_wch((wchar_t)key);
+            return n == 0 ? -1 : 0;
+        }
+    }
+    return number > 0 ? 0 : -1;
+}
+
+/* A key that was read: itself, unless it is the rest of one whose Esc came before. */
+static madpo_terminal_event key_event(wint_t key)
+{
+    madpo_terminal_event event = {.kind = MADPO_EVENT_KEY, .key = (int)key};
+    double now = madpo_clock_monotonic();
+
+    if ((key == '[' || key == 'O') && now - term.escape_at < LATE_MS / 1000.0) {
+        int late = late_key(key);
+
+        if (late >= 0)
+            event.key = late;
+        if (late == 0)
+            event.kind = MADPO_EVENT_IGNORED;
+    }
+    term.escape_at = key == MADPO_KEY_ESCAPE ? madpo_clock_monotonic() : -1e9;
+    return event;
+}
+
 static madpo_terminal_event mouse_event(void)
 {
     madpo_terminal_event event = {.kind = MADPO_EVENT_NONE};
@@ -427,9 +508,12 @@ madpo_terminal_event madpo_terminal_wait(int ms)
         return mouse_event();
     else if (rc == OK && key == 0x1a) /* Ctrl+Z */
         suspend();
-    else if (rc != ERR) {
+    else if (rc == OK)
+        return key_event(key);
+    else if (rc == KEY_CODE_YES) {
         event.kind = MADPO_EVENT_KEY;
-        event.key = rc == KEY_CODE_YES ? key_of(key) : (int)key;
+        event.key = key_of(key);
+        term.escape_at = -1e9;
     }
     return event;
 }

@@ -13,7 +13,8 @@ typedef struct madpo_terminal_options {
 
 /* Something the user or the system did. */
 typedef enum madpo_event_kind {
-    MADPO_EVENT_NONE, /* time is over */
+    MADPO_EVENT_NONE,    /* time is over */
+    MADPO_EVENT_IGNORED, /* a key that means nothing here; there may be more */
     MADPO_EVENT_KEY,
     MADPO_EVENT_MOUSE,
     MADPO_EVENT_RESIZE,
