@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/rng.h"
+#include "tests/fuzz/printable.h"
 #include "tests/support/tmp.h"
 #include "tests/unit/expect.h"
 #include "tui/view.h"
@@ -273,11 +274,57 @@ static void test_curve_is_the_weight(void **state)
     screen_close(&s);
 }
 
+/* A prompt of a megabyte, with what must not reach a terminal all over it, is a text as any other.
+ */
+static void test_long_prompt(void **state)
+{
+    static const char piece[] = "tides \\u001b[31m \\ud83c\\udf0a\\n\xff\xc2\x9b ";
+    static const int sizes[][2] = {{1, 1}, {40, 10}, {80, 24}, {200, 60}};
+    enum { PIECES = (1 << 20) / sizeof piece };
+    char *dir = tmp_new(), *path = tmp_file(dir, "run.json", "{\"v\":1}");
+    char *pairs = tmp_path(dir, "pairs.jsonl");
+    FILE *file = fopen(pairs, "wb");
+    madpo_error err = MADPO_ERROR_INIT;
+    madpo_grid grid = {0};
+    madpo_feed *feed;
+    madpo_view view;
+
+    (void)state;
+    assert_non_null(file);
+    fputs("{\"id\":1,\"prompt\":\"", file);
+    for (int i = 0; i < PIECES; i++)
+        fputs(piece, file);
+    fputs("\",\"chosen\":\"a\",\"rejected\":\"b\"}\n", file);
+    assert_int_equal(fclose(file), 0);
+    EXPECT_OK(madpo_feed_open(&feed, dir, 10.0, &err));
+    madpo_view_init(&view, feed);
+    madpo_view_key(&view, '3');
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        static const int keys[] = {MADPO_KEY_ENTER, MADPO_KEY_PAGE_DOWN, MADPO_KEY_END, '/', 't',
+                                   MADPO_KEY_ENTER};
+
+        for (size_t k = 0; k < sizeof keys / sizeof *keys; k++) {
+            EXPECT_OK(madpo_view_render(&grid, &view, sizes[i][0], sizes[i][1], &err));
+            for (int c = 0; c < grid.w * grid.h; c++)
+                assert_true(fuzz_is_printable(grid.cells[c].glyph, grid.glyphs));
+            madpo_view_key(&view, keys[k]);
+        }
+    }
+    assert_int_equal(madpo_feed_story(feed)->samples.n, 1);
+    madpo_grid_dispose(&grid);
+    madpo_view_dispose(&view);
+    madpo_feed_close(feed);
+    free(pairs);
+    free(path);
+    tmp_free(dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pictures), cmocka_unit_test(test_spike_anywhere),
-        cmocka_unit_test(test_bars_are_the_pairs), cmocka_unit_test(test_curve_is_the_weight)};
+        cmocka_unit_test(test_bars_are_the_pairs), cmocka_unit_test(test_curve_is_the_weight),
+        cmocka_unit_test(test_long_prompt)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
