@@ -142,3 +142,15 @@ step() { "$MADPO" ctl run status --json | sed -E 's/.*"done":([0-9]+).*/\1/'; }
 at=$(step)
 sleep 0.3
 [ "$(step)" -gt "$at" ] || fail "the run stands still"
+
+command -v script >/dev/null || exit 0
+say "no more than ten pictures a second, however fast the keys come"
+bash "$MADPO_TEST_SOURCE_DIR/tests/tui/fixture.sh" fixture
+{
+    sleep 0.5
+    for ((i = 0; i < 300; i++)); do printf '%s' "$([ $((i % 2)) = 0 ] && echo h || echo l)" && sleep 0.005; done
+    printf q
+} | TERM=xterm script -q -O log -T timing -c "stty rows 24 cols 80; '$MADPO' watch fixture --glyphs=ascii" >/dev/null
+# a line for each that was written: seconds since the one before, bytes
+awk '$2 > 0 { n++; t += $1 } END { printf "%d writes in %.1f s\n", n, t; exit !(n > 3 && n <= 10 * t + 10) }' timing ||
+    fail "too many pictures: $(wc -l <timing)"
