@@ -9,7 +9,8 @@ cleanup() {
     for pid in "${started[@]}"; do kill -KILL "$pid" 2>/dev/null || true; done
 }
 export LC_ALL=C.UTF-8
-train=("$tiny" --set run.stages=sft --set sft.max_steps=400 --set sft.eval_every=100 --set sft.checkpoint_every=0)
+train=("$tiny" --set run.stages=sft --set sft.max_steps=3000 --set sft.eval_every=100000
+    --set run.log_every=20 --set sft.checkpoint_every=0)
 start() { # start DIR: paused after a step; sets pid
     expect 0 "$MADPO" train "${train[@]}" --run "$1" --detach --json
     pid=$("$JSONQ" pid <out)
@@ -28,7 +29,7 @@ for signal in SEGV ABRT; do
     expect 0 "$MADPO" ctl $signal checkpoint --wait
     at=$(status $signal)
     expect 0 "$MADPO" ctl $signal resume
-    kill -s $signal "$pid"
+    kill -s $signal "$pid" || fail "the trainer was done before $signal came"
     wait_gone "$pid" "the trainer"
     [ -d "$signal/checkpoints/sft-step-$at" ] || fail "no checkpoint"
     expect 0 "$MADPO" train --run $signal --resume --quiet
@@ -43,7 +44,7 @@ shell() { # shell WIDTH HEIGHT: one with jobs
     wait_for '^ready>'
 }
 shell 200 24
-printf '%q ' "$MADPO" train "${train[@]}" --set run.log_every=1 --run stopped --headless >command
+printf '%q ' "$MADPO" train "${train[@]}" --run stopped --headless >command
 type_keys -l '. ./command'
 type_keys Enter
 wait_for 'sft: .*[0-9]%'
