@@ -34,9 +34,9 @@ typedef struct shade {
     short on_8[MADPO_BACKGROUNDS], of_8;
 } shade;
 static const shade shades[6] = {
-    {{255, 16}, {94, 223}, {YELLOW, RED}, OWN},     {{16, 16}, {136, 221}, {YELLOW, RED}, OWN},
-    {{16, 16}, {214, 214}, {BLACK, BLACK}, YELLOW}, {{255, 16}, {18, 189}, {CYAN, BLUE}, OWN},
-    {{255, 16}, {25, 153}, {CYAN, BLUE}, OWN},      {{16, 16}, {74, 75}, {BLACK, BLACK}, CYAN}};
+    {{255, 16}, {94, 223}, {YELLOW, RED}, OWN},     {{16, 16}, {136, 215}, {YELLOW, RED}, OWN},
+    {{16, 16}, {214, 172}, {BLACK, BLACK}, YELLOW}, {{255, 16}, {18, 189}, {CYAN, BLUE}, OWN},
+    {{255, 16}, {25, 75}, {CYAN, BLUE}, OWN},      {{16, 16}, {74, 68}, {BLACK, BLACK}, CYAN}};
 
 short madpo_palette_color(madpo_tone tone, madpo_background background, int n_colors)
 {
