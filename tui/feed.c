@@ -44,6 +44,8 @@ static void source_read_objective(madpo_feed *source)
             source->weight.lambda = x, found++;
         else if (strcmp(word, "tau") == 0)
             source->weight.tau = x, found++;
+        else if (strcmp(word, "max_weight") == 0)
+            source->weight.max_weight = x;
         else if (strcmp(word, "variant") == 0)
             madpo_weight_variant_find(&source->weight.variant, value);
     }
@@ -342,13 +344,13 @@ madpo_status madpo_feed_tokens(madpo_token_line *out, bool *there, const madpo_f
 
 /* ---- what the trainer printed ---- */
 
-madpo_status madpo_feed_log(char **out, const madpo_feed *source, size_t bytes, madpo_error *err)
+madpo_status madpo_log_tail(char **out, const char *dir, size_t bytes, madpo_error *err)
 {
     madpo_follow *log;
     madpo_strbuf text = {0};
     const char *line = NULL;
     size_t n = 0;
-    madpo_status st = madpo_follow_open(&log, source->dir, "log.txt", err);
+    madpo_status st = madpo_follow_open(&log, dir, "log.txt", err);
 
     *out = NULL;
     if (st == MADPO_OK)
@@ -362,4 +364,9 @@ madpo_status madpo_feed_log(char **out, const madpo_feed *source, size_t bytes, 
         st = madpo_strbuf_steal(&text, out, NULL, err);
     madpo_strbuf_dispose(&text);
     return st;
+}
+
+madpo_status madpo_feed_log(char **out, const madpo_feed *source, size_t bytes, madpo_error *err)
+{
+    return madpo_log_tail(out, source->dir, bytes, err);
 }

@@ -52,6 +52,10 @@ void madpo_feed_check_live(madpo_feed *source);
 madpo_status madpo_feed_log(char **out, const madpo_feed *source, size_t bytes,
                             madpo_error *err) MADPO_MUST_CHECK;
 
+/* The same of any folder. */
+madpo_status madpo_log_tail(char **out, const char *dir, size_t bytes,
+                            madpo_error *err) MADPO_MUST_CHECK;
+
 /* The text of a pair, unescaped; "" where there is none. Dispose with madpo_pair_text_dispose. */
 typedef struct madpo_pair_text {
     char *prompt, *chosen, *rejected; /* owned */

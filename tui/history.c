@@ -346,6 +346,7 @@ madpo_status madpo_history_line(madpo_history *history, madpo_samples *samples, 
         return MADPO_OK;
     }
     history->n_events++;
+    history->ended = false; /* whatever comes behind an end, the run was taken up again */
     if (isfinite(e.t)) {
         history->t_first = isnan(history->t_first) ? e.t : history->t_first;
         history->t_last = e.t;
@@ -354,9 +355,11 @@ madpo_status madpo_history_line(madpo_history *history, madpo_samples *samples, 
         st = history_get_phase(history, &e.stage, &e.phase, err);
     has_step = st == MADPO_OK && e.phase >= 0 && isfinite(e.step);
     if (has_step && madpo_scan_text_is(&e.ev, "step")) {
-        history->ended = history->paused = false;
+        history->paused = false;
         return event_step(history, &e, err);
     }
+    if (st == MADPO_OK && madpo_scan_text_is(&e.ev, "system")) /* curves and no notes */
+        return has_step ? event_curves(history, &e, err) : MADPO_OK;
     if (has_step && madpo_scan_text_is(&e.ev, "samples"))
         return event_samples(history, samples, &e, err);
     if (st != MADPO_OK || madpo_scan_text_is(&e.ev, "step") || madpo_scan_text_is(&e.ev, "samples"))

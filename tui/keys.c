@@ -33,11 +33,10 @@ static madpo_action key_runs(madpo_view *view, int key)
 
 static madpo_action key_action(madpo_view *view, int key)
 {
-    (void)view;
-    return key == 'q' || key == MADPO_KEY_CTRL_C ? MADPO_ACTION_QUIT
-           : key == 'm'                          ? MADPO_ACTION_MOUSE
-           : key == 'D'                          ? MADPO_ACTION_DUMP
-                                                 : MADPO_ACTION_REPAINT;
+    return key == 'q'   ? view->inside ? MADPO_ACTION_BACK : MADPO_ACTION_QUIT
+           : key == 'm' ? MADPO_ACTION_MOUSE
+           : key == 'D' ? MADPO_ACTION_DUMP
+                        : MADPO_ACTION_REPAINT;
 }
 
 /* A row without keys is a heading, or explains what is on the screen. */
@@ -61,17 +60,22 @@ const madpo_key_row madpo_keys[] = {
      "z:zoom",
      "the panel alone on the screen, and back",
      madpo_key_zoom_panel},
-    {{MADPO_KEY_ESCAPE}, "Esc", NULL, "one layer back", madpo_key_escape},
+    {{MADPO_KEY_ESCAPE}, "Esc", NULL, "one layer back; stops a search", madpo_key_escape},
     {{'w'},
      "w",
      NULL,
-     "log; again: only warnings; again: what the trainer printed",
+     "log; again: only warnings; what the trainer printed; bookmarks",
      madpo_key_warnings},
     {{'t'}, "t", NULL, "characters: braille, block, ASCII", madpo_key_switch},
     {{'m'}, "m", NULL, "take the mouse, or leave it to the terminal", key_action},
-    {{'D'}, "D", NULL, "write the screen to a text file", key_action},
+    {{'D'}, "D", NULL, "write the screen to a text file (z before it: the panel)", key_action},
+    {{'d'}, "d", NULL, "write the numbers of the panel to NAME-PANEL.tsv", madpo_key_numbers},
     {{MADPO_KEY_CTRL_L}, "Ctrl+L", NULL, "paint everything again", key_action},
-    {{'q', MADPO_KEY_CTRL_C}, "q", "q:leave", "leave; the run goes on", key_action},
+    {{'q'},
+     "q",
+     "q:leave",
+     "leave, the run goes on; from a cell: back to its experiment",
+     key_action},
     {{0}, "", NULL, "The run", NULL},
     {{'p'},
      "p",
@@ -83,7 +87,12 @@ const madpo_key_row madpo_keys[] = {
     {{'-', '*'}, "- *", "-*:lr", "learning rate x0.5, x2, from the next step on", madpo_key_steer},
     {{'L'}, "L", NULL, "learning rate: type 2e-4, or x0.3", madpo_key_steer},
     {{':'}, ":", NULL, "type what the run is to do: lr 2e-4, stop, ...", madpo_key_steer},
-    {{'Q'}, "Q", "Q:stop", "save a checkpoint and end the run", madpo_key_steer},
+    {{'Q'}, "Q", "Q:stop", "a menu: save and stop, end the run now, or leave it", madpo_key_stop},
+    {{MADPO_KEY_CTRL_C},
+     "Ctrl+C",
+     NULL,
+     "that menu; again within 2 s: save and stop; again: end it now. Without --control: leave",
+     madpo_key_stop},
     {{0}, "", NULL, "Moving", NULL},
     {{MADPO_KEY_UP, MADPO_KEY_DOWN, MADPO_KEY_LEFT, MADPO_KEY_RIGHT},
      "arrows hjkl",
@@ -120,6 +129,11 @@ const madpo_key_row madpo_keys[] = {
      NULL,
      "try another value of the parameter (up and down choose it)",
      madpo_key_parameter},
+    {{'P'},
+     "P",
+     NULL,
+     "the values tried, as --set arguments and as NAME-preview.cfg for madpo train",
+     madpo_key_preview},
     {{'r'}, "r", "r:runs", "runs to compare with", key_runs},
     {{0}, "", NULL, "Samples", NULL},
     {{MADPO_KEY_ENTER},
@@ -151,6 +165,8 @@ const madpo_key_row madpo_keys[] = {
     {{0}, "", NULL, "Time", NULL},
     {{'[', ']'}, "[ ]", "[ ]:replay", "back, forward", madpo_key_replay},
     {{'.', '{', '}'}, ". { }", NULL, "play, stop; slower, faster", madpo_key_play},
+    {{','}, ",", NULL, "bookmark at the moment shown; again: remove it", madpo_key_bookmark},
+    {{'"', '\''}, "\" '", NULL, "bookmark before, next", madpo_key_bookmark},
     {{'F'}, "F", NULL, "freeze the picture (the run goes on)", madpo_key_play},
     {{0}, "", NULL, "What is shown", NULL},
     {{0},
@@ -171,7 +187,7 @@ const madpo_key_row madpo_keys[] = {
     {{0}, "rewards", NULL, "beta times the log-ratio of chosen and rejected; margin = C - R", NULL},
     {{0}, "ESS", NULL, "(sum w)^2 / (n sum w^2): 1 = all pairs count alike", NULL},
     {{0}, "pull", NULL, "mean beta w sigma(-beta m): how hard the loss pulls on m", NULL},
-    {{0}, "c ^ ! N", NULL, "in plots: checkpoint, control, warning, NaN", NULL},
+    {{0}, "c ^ ! N v", NULL, "in plots: checkpoint, control, warning, NaN, bookmark", NULL},
 };
 const int madpo_n_keys = (int)(sizeof madpo_keys / sizeof *madpo_keys);
 
@@ -187,6 +203,8 @@ madpo_action madpo_view_key(madpo_view *view, int key)
         madpo_prompt_key(view, key);
         return MADPO_ACTION_NONE;
     }
+    if (view->menu.open)
+        return madpo_steer_menu_key(view, key);
     if (view->steer.asking) {
         madpo_steer_answer(view, key);
         return MADPO_ACTION_NONE;
@@ -200,6 +218,10 @@ madpo_action madpo_view_key(madpo_view *view, int key)
     }
     if (key == '\n')
         key = MADPO_KEY_ENTER;
+    if (key == MADPO_KEY_ESCAPE && madpo_find_working(view)) {
+        madpo_find_stop(view);
+        return MADPO_ACTION_NONE;
+    }
     for (int i = 0; i < madpo_n_keys; i++)
         for (int k = 0; k < 4 && madpo_keys[i].keys[k]; k++)
             if (madpo_keys[i].keys[k] == key)

@@ -21,14 +21,17 @@ madpo_action madpo_key_smooth(madpo_view *view, int key);
 madpo_action madpo_key_switch(madpo_view *view, int key);
 madpo_action madpo_key_stage(madpo_view *view, int key);
 madpo_action madpo_key_parameter(madpo_view *view, int key);
+madpo_action madpo_key_preview(madpo_view *view, int key);
 madpo_action madpo_key_replay(madpo_view *view, int key);
 madpo_action madpo_key_play(madpo_view *view, int key);
+madpo_action madpo_key_bookmark(madpo_view *view, int key);
 
 /* keys_samples.c: the list of pairs */
 madpo_action madpo_key_sort(madpo_view *view, int key);
 madpo_action madpo_key_pick(madpo_view *view, int key);
 madpo_action madpo_key_enter(madpo_view *view, int key);
 madpo_action madpo_key_mark(madpo_view *view, int key);
+madpo_action madpo_key_numbers(madpo_view *view, int key);
 madpo_action madpo_key_export(madpo_view *view, int key);
 madpo_action madpo_key_unfilter(madpo_view *view, int key);
 madpo_action madpo_key_prompt(madpo_view *view, int key);
@@ -36,6 +39,8 @@ madpo_action madpo_key_next(madpo_view *view, int key);
 madpo_action madpo_key_shade(madpo_view *view, int key);
 
 /* keys_dialog.c: a line being typed, the help, the list of runs */
+/* A key typed into text [MADPO_VIEW_TEXT]. */
+void madpo_text_key(char *text, int key);
 void madpo_prompt_key(madpo_view *view, int key);
 void madpo_help_key(madpo_view *view, int key);
 void madpo_runs_key(madpo_view *view, int key);

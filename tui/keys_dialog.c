@@ -35,14 +35,12 @@ static void prompt_done(madpo_view *view)
         say(view, err.message);
         return;
     }
-    view->filter = filter;
     memcpy(view->filter_text, view->typed, sizeof view->filter_text);
-    view->list_stale = true;
-    view->cursor = view->top = 0;
+    madpo_view_filter(view, &filter);
     madpo_view_focus(view, MADPO_PANEL_SAMPLES);
 }
 
-static void text_key(char *text, int key)
+void madpo_text_key(char *text, int key)
 {
     size_t n = strlen(text);
 
@@ -74,7 +72,7 @@ void madpo_prompt_key(madpo_view *view, int key)
     else if (key == MADPO_KEY_ENTER || key == '\n')
         prompt_done(view);
     else
-        text_key(view->typed, key);
+        madpo_text_key(view->typed, key);
 }
 
 void madpo_help_key(madpo_view *view, int key)
@@ -89,7 +87,7 @@ void madpo_help_key(madpo_view *view, int key)
         view->help_scroll =
             madpo_cursor_moved(view->help_scroll, 0, 1000, key == MADPO_KEY_DOWN ? 1 : 10);
     else {
-        text_key(view->help_filter, key);
+        madpo_text_key(view->help_filter, key);
         view->help_scroll = 0;
     }
 }

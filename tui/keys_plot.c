@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "tui/cursor.h"
+#include "tui/preview.h"
 #include "tui/runs.h"
 
 /* ---- moving ---- */
@@ -106,7 +107,8 @@ madpo_action madpo_key_escape(madpo_view *view, int key)
     else if (view->wish.guest_plot || view->wish.guest_wide) {
         view->wish.guest_plot = view->wish.guest_wide = MADPO_PANEL_NONE;
         view->wish.focus = MADPO_PANEL_LOSS;
-    }
+    } else if (view->inside)
+        return MADPO_ACTION_BACK;
     return MADPO_ACTION_NONE;
 }
 
@@ -220,6 +222,29 @@ madpo_action madpo_key_parameter(madpo_view *view, int key)
     return MADPO_ACTION_NONE;
 }
 
+/* What was tried, for a next run. */
+madpo_action madpo_key_preview(madpo_view *view, int key)
+{
+    madpo_error err = MADPO_ERROR_INIT;
+    madpo_strbuf set = {0};
+    char path[300];
+
+    (void)key;
+    if (view->has_preview)
+        madpo_preview_arguments(&set, view->source, &view->preview, view->preview_beta);
+    snprintf(path, sizeof path, "%.200s-preview.cfg", view->source->name);
+    if (set.n == 0 || set.failed)
+        snprintf(view->message, sizeof view->message,
+                 "nothing was tried: in margins, up and down choose a parameter, ( ) move it");
+    else if (madpo_preview_write(path, view->source, &view->preview, view->preview_beta, &err) ==
+             MADPO_OK)
+        snprintf(view->message, sizeof view->message, "madpo train %.80s  or  %.90s", path, set.s);
+    else
+        snprintf(view->message, sizeof view->message, "%.110s  (%.80s)", set.s, err.message);
+    madpo_strbuf_dispose(&set);
+    return MADPO_ACTION_NONE;
+}
+
 /* ---- time ---- */
 
 madpo_action madpo_key_replay(madpo_view *view, int key)
@@ -268,5 +293,43 @@ madpo_action madpo_key_play(madpo_view *view, int key)
              : view->replay ? "stopped"
                             : "live",
              view->speed);
+    return MADPO_ACTION_NONE;
+}
+
+static void go_to_bookmark(madpo_view *view, bool forward)
+{
+    const madpo_history *history = madpo_view_history(view);
+    int i = madpo_bookmarks_next(&view->bookmarks, history, madpo_view_moment(view), forward);
+    const madpo_bookmark *mark = i >= 0 ? &view->bookmarks.v[i] : NULL;
+
+    if (!mark) {
+        snprintf(view->message, sizeof view->message, "no bookmark %s; , sets one",
+                 forward ? "after this" : "before this");
+        return;
+    }
+    view->playing = false;
+    madpo_view_go(view, madpo_history_phase(history, mark->stage), mark->step);
+    snprintf(view->message, sizeof view->message, "bookmark %d of %d: %s step %.0f", i + 1,
+             view->bookmarks.n, mark->stage, mark->step);
+}
+
+/* Set or remove one at the moment shown; or go to one. */
+madpo_action madpo_key_bookmark(madpo_view *view, int key)
+{
+    const madpo_history *history = madpo_view_history(view);
+    madpo_moment at = madpo_view_moment(view);
+    madpo_error err = MADPO_ERROR_INIT;
+    bool set;
+
+    if (key != ',') {
+        go_to_bookmark(view, key == '\'');
+        return MADPO_ACTION_NONE;
+    }
+    if (madpo_bookmarks_toggle(&view->bookmarks, history, at, &set, &err) != MADPO_OK)
+        snprintf(view->message, sizeof view->message, "%.199s", err.message);
+    else
+        snprintf(view->message, sizeof view->message, "bookmark %s: %s step %.0f%s",
+                 set ? "set" : "removed", history->phases[at.phase]->name, floor(at.step),
+                 view->bookmarks.path ? "" : ", for this session only");
     return MADPO_ACTION_NONE;
 }

@@ -7,7 +7,9 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "tui/cursor.h"
+#include "tui/numbers.h"
 #include "tui/runs.h"
 
 static void say(madpo_view *view, const char *text)
@@ -93,13 +95,37 @@ madpo_action madpo_key_export(madpo_view *view, int key)
     return MADPO_ACTION_NONE;
 }
 
+/* The focused panel as numbers. */
+madpo_action madpo_key_numbers(madpo_view *view, int key)
+{
+    madpo_error err = MADPO_ERROR_INIT;
+    madpo_strbuf text = {0};
+    const char *name = "";
+    char path[300];
+    madpo_status st = madpo_numbers_write(&text, view, view->wish.focus, &err);
+
+    (void)key;
+    for (int i = 0; i < madpo_n_numbers_panels; i++)
+        if (madpo_numbers_panels[i].panel == view->wish.focus)
+            name = madpo_numbers_panels[i].name;
+    snprintf(path, sizeof path, "%.200s-%s.tsv", view->source->name, name);
+    if (st == MADPO_OK)
+        st = madpo_file_write(path, text.s, text.n, &err);
+    if (st == MADPO_OK)
+        snprintf(view->message, sizeof view->message, "the numbers of %s written to %.150s", name,
+                 path);
+    else
+        say(view, err.message);
+    madpo_strbuf_dispose(&text);
+    return MADPO_ACTION_NONE;
+}
+
 madpo_action madpo_key_unfilter(madpo_view *view, int key)
 {
     (void)key;
-    view->filter = (madpo_filter){0};
     view->filter_text[0] = '\0';
     view->bin_low = view->bin_high = (double)NAN;
-    view->list_stale = true;
+    madpo_view_filter(view, &(madpo_filter){.n = 0});
     return MADPO_ACTION_NONE;
 }
 
@@ -126,28 +152,12 @@ madpo_action madpo_key_next(madpo_view *view, int key)
 {
     madpo_filter wanted = {.n = 0};
     madpo_error err = MADPO_ERROR_INIT;
-    size_t n = view->n_list;
-    char words[MADPO_VIEW_TEXT + 8];
 
-    if (!view->search[0] || n == 0)
+    if (!view->search[0])
         return MADPO_ACTION_NONE;
-    snprintf(words, sizeof words, "%s", view->search);
-    if (madpo_filter_parse(&wanted, words, &err) != MADPO_OK) {
+    if (madpo_filter_parse(&wanted, view->search, &err) != MADPO_OK)
         say(view, err.message);
-        return MADPO_ACTION_NONE;
-    }
-    for (size_t i = 1; i <= n; i++) {
-        size_t at = (view->cursor + (key == 'N' ? n - i : i)) % n;
-
-        if (madpo_filter_holds(&wanted, view->source, &madpo_view_samples(view)->v[view->list[at]],
-                               madpo_view_policy_step(view))) {
-            view->cursor = at;
-            view->pair_scroll = 0;
-            if (view->wish.focus != MADPO_PANEL_PAIR)
-                madpo_view_focus(view, MADPO_PANEL_SAMPLES);
-            return MADPO_ACTION_NONE;
-        }
-    }
-    snprintf(view->message, sizeof view->message, "no pair here has \"%.100s\"", view->search);
+    else
+        madpo_seek_begin(view, key == 'N');
     return MADPO_ACTION_NONE;
 }

@@ -16,20 +16,21 @@ typedef struct loop {
     madpo_session session;
     const madpo_tui_options *options;
     double drawn_at, live_at, ticked_at;
-    bool dirty, mouse, quit;
+    bool dirty, mouse, quit, live;
 } loop;
 
 static void loop_dump(loop *l)
 {
     static const char path[] = "madpo-screen.txt";
     madpo_error err = MADPO_ERROR_INIT;
-    char *text = NULL;
+    char *text = NULL, said[80];
 
+    snprintf(said, sizeof said, "written to %s", path);
     if (madpo_grid_dump(&text, &l->session.grid, &err) == MADPO_OK &&
         madpo_file_write(path, text, strlen(text), &err) == MADPO_OK)
-        snprintf(l->session.view.message, sizeof l->session.view.message, "written to %s", path);
+        madpo_session_say(&l->session, said);
     else
-        snprintf(l->session.view.message, sizeof l->session.view.message, "%.190s", err.message);
+        madpo_session_say(&l->session, err.message);
     free(text);
 }
 
@@ -45,8 +46,8 @@ static void loop_act(loop *l, madpo_action action)
     case MADPO_ACTION_MOUSE:
         l->mouse = !l->mouse;
         madpo_terminal_mouse(l->mouse);
-        snprintf(l->session.view.message, sizeof l->session.view.message, "mouse %s",
-                 l->mouse ? "taken; hold shift to select text" : "left to the terminal");
+        madpo_session_say(&l->session, l->mouse ? "mouse taken; hold shift to select text"
+                                                : "mouse left to the terminal");
         break;
     case MADPO_ACTION_DUMP:
         loop_dump(l);
@@ -66,9 +67,9 @@ static void loop_input(loop *l, int ms)
         if (event.kind == MADPO_EVENT_END)
             l->quit = true;
         else if (event.kind == MADPO_EVENT_KEY)
-            loop_act(l, madpo_view_key(&l->session.view, event.key));
+            loop_act(l, madpo_session_key(&l->session, event.key));
         else if (event.kind == MADPO_EVENT_MOUSE)
-            madpo_view_mouse(&l->session.view, event.x, event.y, event.wheel);
+            madpo_session_mouse(&l->session, event.x, event.y, event.wheel);
         if (!l->quit)
             event = madpo_terminal_wait(0);
     }
@@ -82,10 +83,10 @@ static madpo_status loop_draw(loop *l, double now, madpo_error *err)
     if (!l->dirty || now - l->drawn_at < loop_frame)
         return MADPO_OK;
     madpo_terminal_size(&w, &h);
-    st = madpo_view_render(&l->session.grid, &l->session.view, w, h, err);
+    st = madpo_session_render(&l->session, w, h, err);
     if (st == MADPO_OK)
         madpo_terminal_show(&l->session.grid);
-    l->dirty = l->session.view.behind;
+    l->dirty = l->session.source && l->session.view.behind;
     l->drawn_at = madpo_clock_monotonic();
     return st;
 }
@@ -101,19 +102,20 @@ static madpo_status loop_run(loop *l, madpo_error *err)
         int ms;
 
         if (now - l->live_at >= loop_live) {
-            bool was = l->session.source->live;
+            bool live = madpo_session_check_live(&l->session);
 
-            madpo_feed_check_live(l->session.source);
-            l->session.view.now = madpo_clock_wall();
-            l->dirty = l->dirty || was || l->session.source->live;
+            l->session.view.now = l->session.table.now = madpo_clock_wall();
+            l->dirty = l->dirty || l->live || live;
+            l->live = live;
             l->live_at = now;
         }
         st = madpo_session_load(&l->session, loop_slice, &changed, &more, err);
-        l->dirty = madpo_view_tick(&l->session.view, now - l->ticked_at) || changed || l->dirty;
+        l->dirty = madpo_session_tick(&l->session, now - l->ticked_at) || changed || l->dirty;
         l->ticked_at = now;
         if (st == MADPO_OK)
             st = loop_draw(l, now, err);
-        ms = more ? 0 : l->dirty ? 100 : l->session.view.playing ? 100 : 250;
+        more = more || (l->session.source && madpo_find_working(&l->session.view));
+        ms = more ? 0 : l->dirty ? 100 : l->session.source && l->session.view.playing ? 100 : 250;
         if (st == MADPO_OK)
             loop_input(l, ms);
     }

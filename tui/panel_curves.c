@@ -32,6 +32,7 @@ static madpo_plot plot_of(const madpo_view *view)
     plot.x_high = view->x_high;
     plot.cross = view->cross;
     plot.history = madpo_view_history(view);
+    plot.bookmarks = &view->bookmarks;
     plot.phase = madpo_view_plot_phase(view);
     return plot;
 }
@@ -91,14 +92,54 @@ static void append_others(char *title, size_t size, const madpo_view *view)
     }
 }
 
+static void curves_loss(madpo_plot *plot, const madpo_view *view)
+{
+    add(plot, view, "loss", "loss", pen_main, true, false);
+    add_others(plot, view, "loss");
+    add(plot, view, "eval_loss", "eval", pen_eval, false, true);
+}
+
+/* Chosen and rejected apart: a falling reward of the chosen answers hides behind a good margin.
+ * Returns what is drawn, in words. */
+static const char *curves_rewards(madpo_plot *plot, const madpo_view *view)
+{
+    const char *what = "rewards  chosen C  rejected R  margin =";
+
+    plot->log_y = false;
+    add(plot, view, "rewards/chosen", "chosen", pen_chosen, true, false);
+    add(plot, view, "rewards/rejected", "rejected", pen_rejected, true, false);
+    add(plot, view, "rewards/margins", "margin", pen_margin, true, false);
+    if (plot->n == 0) { /* the reward model's own training */
+        what = "rewards  max C  min R  mean *  margin =";
+        add(plot, view, "max_reward", "max", pen_chosen, true, false);
+        add(plot, view, "min_reward", "min", pen_rejected, true, false);
+        add(plot, view, "mean_reward", "mean", pen_main, true, false);
+        add(plot, view, "margin", "margin", pen_margin, true, false);
+    }
+    if (plot->n > 0) {
+        add_others(plot, view, "rewards/margins");
+        return what;
+    }
+    add(plot, view, "mean_token_accuracy", "accuracy", pen_main, true, false);
+    add(plot, view, "eval_mean_token_accuracy", "eval", pen_eval, false, true);
+    return "token accuracy *";
+}
+
+const char *madpo_panel_curves(madpo_plot *plot, const madpo_view *view, madpo_panel panel)
+{
+    *plot = plot_of(view);
+    if (panel == MADPO_PANEL_REWARDS)
+        return curves_rewards(plot, view);
+    curves_loss(plot, view);
+    return "loss";
+}
+
 void madpo_panel_loss(madpo_grid *grid, madpo_rect rect, madpo_view *view)
 {
-    madpo_plot plot = plot_of(view);
+    madpo_plot plot;
     char title[256];
 
-    add(&plot, view, "loss", "loss", pen_main, true, false);
-    add_others(&plot, view, "loss");
-    add(&plot, view, "eval_loss", "eval", pen_eval, false, true);
+    madpo_panel_curves(&plot, view, MADPO_PANEL_LOSS);
     if (rect.w < 56)
         snprintf(title, sizeof title, "loss %s ema(%g) eval o", stage_name(view, plot.phase),
                  plot.smoothing);
@@ -111,32 +152,15 @@ void madpo_panel_loss(madpo_grid *grid, madpo_rect rect, madpo_view *view)
     madpo_plot_draw(grid, rect, &plot);
 }
 
-/* Chosen and rejected apart: a falling reward of the chosen answers hides behind a good margin. */
 void madpo_panel_rewards(madpo_grid *grid, madpo_rect rect, madpo_view *view)
 {
-    madpo_plot plot = plot_of(view);
+    madpo_plot plot;
+    const char *what;
     char title[256];
-    const char *what = rect.w < 44 ? "rewards chosen C rejected R margin ="
-                                   : "rewards  chosen C  rejected R  margin =";
 
-    plot.log_y = false;
-    add(&plot, view, "rewards/chosen", "chosen", pen_chosen, true, false);
-    add(&plot, view, "rewards/rejected", "rejected", pen_rejected, true, false);
-    add(&plot, view, "rewards/margins", "margin", pen_margin, true, false);
-    if (plot.n == 0) { /* the reward model's own training */
-        what = "rewards  max C  min R  mean *  margin =";
-        add(&plot, view, "max_reward", "max", pen_chosen, true, false);
-        add(&plot, view, "min_reward", "min", pen_rejected, true, false);
-        add(&plot, view, "mean_reward", "mean", pen_main, true, false);
-        add(&plot, view, "margin", "margin", pen_margin, true, false);
-    }
-    if (plot.n == 0) {
-        what = "token accuracy *";
-        add(&plot, view, "mean_token_accuracy", "accuracy", pen_main, true, false);
-        add(&plot, view, "eval_mean_token_accuracy", "eval", pen_eval, false, true);
-    } else {
-        add_others(&plot, view, "rewards/margins");
-    }
+    what = madpo_panel_curves(&plot, view, MADPO_PANEL_REWARDS);
+    if (rect.w < 44 && strncmp(what, "rewards  chosen", 15) == 0)
+        what = "rewards chosen C rejected R margin =";
     snprintf(title, sizeof title, "%s", what);
     append_others(title, sizeof title, view);
     madpo_panel_frame(grid, rect, view, MADPO_PANEL_REWARDS, title);
@@ -147,18 +171,28 @@ void madpo_panel_rewards(madpo_grid *grid, madpo_rect rect, madpo_view *view)
 
 enum { QUALITY_NAME = 22, QUALITY_VALUE = 8 };
 
+static bool ends_with(const char *name, const char *end)
+{
+    size_t n = strlen(name), m = strlen(end);
+
+    return n >= m && strcmp(name + n - m, end) == 0;
+}
+
 /* Those asked for most come first, whatever order they were logged in. */
 static int metric_rank(const char *name)
 {
     static const char *const first[] = {
-        "rewards/accuracies", "accuracy",         "madpo/weight/ess", "kl",
-        "madpo/kl",           "grad_norm",        "learning_rate",    "logps/chosen",
-        "logps/rejected",     "tokens_per_second"};
+        "rewards/accuracies", "accuracy",           "madpo/weight/ess", "eval_kl",
+        "grad_norm",          "learning_rate",      "logps/chosen",     "logps/rejected",
+        "tokens_per_second",  "examples_per_second"};
     int n = (int)(sizeof first / sizeof *first);
 
     for (int i = 0; i < n; i++)
         if (strcmp(name, first[i]) == 0)
             return i;
+    if (ends_with(name, "_seconds") || ends_with(name, "_bytes") ||
+        strcmp(name, "interval_steps") == 0) /* what the run costs: panel 6 */
+        return n + 2;
     return strncmp(name, "eval_", 5) == 0 ? n + 1 : n;
 }
 

@@ -1,4 +1,4 @@
-/* The panels of facts: the system, the log. */
+/* The panel of the log; numbers that several panels ask for. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,17 +49,7 @@ char *madpo_view_warnings(char *out, const madpo_view *view)
     return out;
 }
 
-/* ---- system ---- */
-
-static const char *manifest_text(const madpo_view *view, const char *key)
-{
-    const char *text =
-        json_string_value(json_object_get(madpo_run_reader_manifest(view->source->reader), key));
-
-    return text ? text : "-";
-}
-
-static const madpo_note *last_note(const madpo_view *view, madpo_note_kind kind)
+const madpo_note *madpo_view_last_note(const madpo_view *view, madpo_note_kind kind)
 {
     const madpo_history *history = madpo_view_history(view);
     double t = madpo_view_moment(view).t;
@@ -73,84 +63,6 @@ static const madpo_note *last_note(const madpo_view *view, madpo_note_kind kind)
             return note;
     }
     return NULL;
-}
-
-typedef struct lines {
-    madpo_grid *grid;
-    madpo_rect r;
-    int row;
-} lines;
-
-static void line(lines *l, const char *name, const char *fmt, ...) MADPO_PRINTF(3, 4);
-static void line(lines *l, const char *name, const char *fmt, ...)
-{
-    char text[256];
-    va_list ap;
-
-    if (l->row >= l->r.h)
-        return;
-    va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
-    va_end(ap);
-    madpo_grid_text(l->grid, l->r.x, l->r.y + l->row, 9, dim, name);
-    madpo_grid_text(l->grid, l->r.x + 9, l->r.y + l->row, l->r.w - 9, plain, text);
-    l->row++;
-}
-
-static void system_time(lines *l, const madpo_view *view)
-{
-    int index = madpo_view_plot_phase(view);
-    const madpo_phase *phase = madpo_view_history(view)->phases[index];
-    double seconds = madpo_view_step_seconds(view), step = madpo_view_plot_step(view);
-    char per[16], left[16], took[16];
-
-    if (view->source->live || view->replay)
-        line(l, "step", "%s s  ETA %s", madpo_short_number(per, seconds),
-             madpo_short_time(left, (phase->total_steps - step) * seconds));
-    else
-        line(l, "step", "%s s", madpo_short_number(per, seconds));
-    line(l, "stage", "%s for %s", phase->name,
-         madpo_short_time(took, madpo_axis_from_step(phase, MADPO_AXIS_TIME, step)));
-    line(l, "tokens", "%s  %s/s", madpo_short_number(per, madpo_view_value(view, "num_tokens")),
-         madpo_short_number(left, madpo_view_value(view, "tokens_per_second")));
-}
-
-void madpo_panel_system(madpo_grid *grid, madpo_rect rect, madpo_view *view)
-{
-    const madpo_history *history = madpo_view_history(view);
-    const madpo_note *note;
-    lines l = {.grid = grid, .r = madpo_rect_inside(rect)};
-    uint64_t n_bad = 0;
-    int64_t n_lines;
-    char text[16], warnings[32];
-
-    madpo_panel_frame(grid, rect, view, MADPO_PANEL_SYSTEM, "device and time");
-    line(&l, "device", "%s", manifest_text(view, "device"));
-    if (madpo_view_plot_phase(view) >= 0)
-        system_time(&l, view);
-    note = last_note(view, MADPO_NOTE_CHECKPOINT);
-    if (note)
-        line(&l, "saved", "%s", note->text + strlen("checkpoint "));
-    else
-        line(&l, "saved", "no checkpoint yet");
-    for (size_t i = 0; i < history->n_phases; i++)
-        for (size_t k = 0; k < history->phases[i]->n_metrics; k++)
-            n_bad += history->phases[i]->metrics[k].series.n_bad;
-    n_lines = history->n_bad + madpo_view_samples(view)->n_bad_tokens;
-    line(&l, "trouble", "%s, %llu NaN, %lld bad line%s", madpo_view_warnings(warnings, view),
-         (unsigned long long)n_bad, (long long)n_lines, n_lines == 1 ? "" : "s");
-    line(&l, "run", "%s %s", madpo_short_time(text, history->t_last - history->t_first),
-         view->source->live ? "so far"
-         : history->ended   ? "in all"
-                            : "until it stopped");
-    line(&l, "driver", "%s", manifest_text(view, "driver"));
-    line(&l, "model", "%s", manifest_text(view, "model"));
-    line(&l, "loss", "%s", manifest_text(view, "objective"));
-    line(&l, "data", "%s", manifest_text(view, "data"));
-    line(&l, "madpo", "%s  seed %lld", manifest_text(view, "madpo"),
-         (long long)json_integer_value(
-             json_object_get(madpo_run_reader_manifest(view->source->reader), "seed")));
-    line(&l, "folder", "%s", view->source->dir);
 }
 
 /* ---- log ---- */
@@ -203,12 +115,34 @@ static void draw_printed(madpo_grid *grid, madpo_rect r, const madpo_view *view)
     free(text);
 }
 
+/* Bookmarks by time; the one shown now, if one is, stands out. */
+static void draw_bookmarks(madpo_grid *grid, madpo_rect r, const madpo_view *view)
+{
+    const madpo_history *history = madpo_view_history(view);
+    const madpo_bookmarks *marks = &view->bookmarks;
+    int top = marks->n - r.h - view->log_scroll;
+
+    if (marks->n == 0)
+        madpo_grid_text(grid, r.x, r.y, r.w, dim, "no bookmarks; , sets one");
+    top = top > 0 ? top : 0;
+    for (int i = top; i < marks->n && i - top < r.h; i++) {
+        const madpo_bookmark *mark = &marks->v[i];
+        bool here = view->replay && view->phase == madpo_history_phase(history, mark->stage) &&
+                    floor(view->step) == mark->step;
+
+        madpo_grid_print(
+            grid, r.x, r.y + i - top, r.w,
+            (madpo_pen){here ? MADPO_TONE_KEY : MADPO_TONE_PLAIN, here ? MADPO_BOLD : 0},
+            "%c%2d  %s step %.0f", here ? '>' : ' ', i + 1, mark->stage, mark->step);
+    }
+}
+
 /* Newest at the bottom, as a log reads. */
 void madpo_panel_log(madpo_grid *grid, madpo_rect rect, madpo_view *view)
 {
     const madpo_history *history = madpo_view_history(view);
     madpo_rect r = madpo_rect_inside(rect);
-    static const char *const titles[] = {"", ": warnings", ": log.txt"};
+    static const char *const titles[] = {"", ": warnings", ": log.txt", ": bookmarks"};
     int row = r.h - 1, skip = view->log_scroll;
     char title[80], warnings[32];
 
@@ -217,6 +151,10 @@ void madpo_panel_log(madpo_grid *grid, madpo_rect rect, madpo_view *view)
     madpo_panel_frame(grid, rect, view, MADPO_PANEL_LOG, title);
     if (view->log_kind == MADPO_LOG_PRINTED) {
         draw_printed(grid, r, view);
+        return;
+    }
+    if (view->log_kind == MADPO_LOG_BOOKMARKS) {
+        draw_bookmarks(grid, r, view);
         return;
     }
     for (int64_t i = history->n_notes - 1; i >= 0 && row >= 0; i--) {

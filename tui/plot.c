@@ -359,6 +359,21 @@ static void draw_x_axis(madpo_grid *grid, madpo_rect frame_rect, const frame *f)
     }
 }
 
+char *madpo_short_bytes(char *out, double bytes)
+{
+    static const char units[] = "kMGTP";
+    int i = 0;
+
+    bytes /= 1e3;
+    while (bytes >= 999.5 && units[i + 1]) {
+        bytes /= 1e3;
+        i++;
+    }
+    snprintf(out, SHORT, isfinite(bytes) ? bytes < 9.95 ? "%.1f%c" : "%.0f%c" : "-", bytes,
+             units[i]);
+    return out;
+}
+
 /* Checkpoints, or control and warnings, at the foot of the plot; NaN is marked at its head. */
 static void draw_ticks(madpo_grid *grid, const frame *f, bool checkpoints)
 {
@@ -385,6 +400,26 @@ static void draw_ticks(madpo_grid *grid, const frame *f, bool checkpoints)
         madpo_grid_put(
             grid, r.x + cell, r.y + r.h - 1, (uint32_t)marks[note->kind],
             (madpo_pen){note->kind == MADPO_NOTE_WARNING ? MADPO_TONE_ALERT : MADPO_TONE_KEY, 0});
+    }
+}
+
+/* Bookmarks stand at the head, where they hide no tick: whoever set one looks for it. */
+static void draw_bookmarks(madpo_grid *grid, const frame *f)
+{
+    const madpo_bookmarks *marks = f->plot->bookmarks;
+    const madpo_history *history = f->plot->history;
+    madpo_rect r = f->canvas.rect;
+
+    for (int i = 0; marks && history && i < marks->n; i++) {
+        int phase = madpo_history_phase(history, marks->v[i].stage);
+        double x;
+
+        if (phase < 0 || phase != f->plot->phase)
+            continue;
+        x = madpo_axis_from_step(history->phases[phase], f->plot->axis, marks->v[i].step);
+        if (x >= f->x_low && x <= f->x_high)
+            madpo_grid_put(grid, r.x + frame_x(f, x) / f->canvas.sx, r.y, 'v',
+                           (madpo_pen){MADPO_TONE_KEY, MADPO_BOLD});
     }
 }
 
@@ -548,6 +583,7 @@ void madpo_plot_draw(madpo_grid *grid, madpo_rect rect, const madpo_plot *plot)
     draw_marks(grid, &f);
     draw_ticks(grid, &f, true); /* the rarer ones over them */
     draw_ticks(grid, &f, false);
+    draw_bookmarks(grid, &f);
     draw_bad(grid, &f);
     draw_cross(grid, &f);
     draw_labels(grid, rect, &f);

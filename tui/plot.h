@@ -3,6 +3,7 @@
 /* Curves with axes inside a frame. Every point is drawn from its smallest to its largest value, so
  * nothing that was logged can hide between two columns; NaN shows as such.
  */
+#include "tui/bookmarks.h"
 #include "tui/canvas.h"
 #include "tui/history.h"
 
@@ -34,7 +35,8 @@ typedef struct madpo_plot {
     double smoothing;     /* factor of the moving average */
     double x_low, x_high; /* what is shown, in units of the axis; NaN = all */
     double cross;         /* the crosshair, NaN = none */
-    const madpo_history *history; /* whose notes become ticks, may be NULL */
+    const madpo_history *history;     /* whose notes become ticks, may be NULL */
+    const madpo_bookmarks *bookmarks; /* ticks, too; may be NULL */
     int phase;
 } madpo_plot;
 
@@ -53,4 +55,5 @@ void madpo_plot_spark(madpo_grid *grid, madpo_rect rect, const madpo_curve *curv
 /* Numbers short enough for axes: ".0123", "1.2e-5", "14.2k"; and times "1:02:03". Into out [16]. */
 char *madpo_short_number(char *out, double x);
 char *madpo_short_time(char *out, double seconds);
+char *madpo_short_bytes(char *out, double bytes); /* "21M", "4.7G": powers of 1000 */
 #endif

@@ -40,7 +40,21 @@ static const char *run_state(const madpo_view *view)
     return history->ended ? history->status : "NOT RUNNING";
 }
 
-/* name STATE stage step 12/34 [####....] 31% */
+/* "14.2 pair/s ", where the line is long enough to have it beside what follows */
+static int draw_rate(madpo_grid *grid, madpo_rect r, const madpo_view *view, const char *stage)
+{
+    bool pairs = strcmp(stage, "policy") == 0 || strcmp(stage, "reward") == 0;
+    int room = view->source->live ? 26 : 13; /* the time left is behind it */
+    double rate = madpo_view_value(view, "examples_per_second");
+    char text[16];
+
+    if (isnan(rate) || r.w < room)
+        return 0;
+    return madpo_grid_print(grid, r.x, r.y, r.w, plain, "%s %s/s ", madpo_short_number(text, rate),
+                            pairs ? "pair" : "text");
+}
+
+/* name STATE stage step 12/34 [####....] 31% 14.2 pair/s ETA 0:42 */
 static void draw_progress(madpo_grid *grid, madpo_rect r, const madpo_view *view)
 {
     const madpo_history *history = madpo_view_history(view);
@@ -81,6 +95,7 @@ static void draw_progress(madpo_grid *grid, madpo_rect r, const madpo_view *view
             x += bar + 3;
         }
         x += madpo_grid_print(grid, x, r.y, r.x + r.w - x, plain, "%.0f%% ", share * 100);
+        x += draw_rate(grid, (madpo_rect){x, r.y, r.x + r.w - x, 1}, view, phase->name);
         if (view->source->live && phase->total_steps > at.step && isfinite(seconds))
             x += madpo_grid_print(grid, x, r.y, r.x + r.w - x, plain, "ETA %s ",
                                   madpo_short_time(text, (phase->total_steps - at.step) * seconds));
@@ -91,27 +106,69 @@ static void draw_progress(madpo_grid *grid, madpo_rect r, const madpo_view *view
         madpo_grid_print(grid, x, r.y, r.x + r.w - x, dim, "loading %.0f%%", loaded * 100);
 }
 
+/* The lowest held-out loss up to the step shown, and where: ".560@1100"; "" if there is none. */
+static void fact_best(char *out, size_t size, const madpo_view *view)
+{
+    int phase = madpo_view_plot_phase(view);
+    const madpo_series *series =
+        phase >= 0 ? madpo_phase_metric(madpo_view_history(view)->phases[phase], "eval_loss")
+                   : NULL;
+    size_t n = series ? madpo_series_until(series, madpo_view_plot_step(view)) : 0, best = n;
+    char text[16];
+
+    out[0] = '\0';
+    for (size_t i = 0; i < n; i++)
+        if (series->v[i].n > 0 && (best == n || series->v[i].min < series->v[best].min))
+            best = i;
+    if (best < n)
+        snprintf(out, size, "%s@%.0f", madpo_short_number(text, (double)series->v[best].min),
+                 series->v[best].x);
+}
+
+static void fact_memory(char *out, size_t size, const madpo_view *view)
+{
+    const double limit = madpo_view_value(view, "device_limit_bytes");
+    char a[16], b[16];
+
+    snprintf(out, size, limit > 0 ? "%s/%s" : "%s",
+             madpo_short_bytes(a, madpo_view_value(view, "device_bytes")),
+             madpo_short_bytes(b, limit));
+}
+
+static void fact_checkpoint(char *out, size_t size, const madpo_view *view)
+{
+    const madpo_note *note = madpo_view_last_note(view, MADPO_NOTE_CHECKPOINT);
+
+    out[0] = '\0';
+    if (note && note->phase == madpo_view_plot_phase(view) && isfinite(note->step))
+        snprintf(out, size, "%.0f", note->step);
+}
+
 static const struct {
     const char *metric, *label;
-} render_facts[] = {{"loss", "loss"},
-                    {"eval_loss", "eval"},
-                    {"madpo/margin/mean", "h"},
-                    {"rewards/accuracies", "acc"},
-                    {"accuracy", "acc"},
-                    {"mean_token_accuracy", "acc"},
-                    {"rewards/margins", "margin"},
-                    {"madpo/weight/ess", "ESS"},
-                    {"grad_norm", "|g|"},
-                    {"learning_rate", "lr"},
-                    {"kl", "KL"},
-                    {"tokens_per_second", "tok/s"},
-                    {"epoch", "ep"}};
+    void (*text)(char *out, size_t size, const madpo_view *view); /* or the number itself */
+} render_facts[] = {{"loss", "loss", NULL},
+                    {"eval_loss", "eval", NULL},
+                    {"madpo/margin/mean", "h", NULL},
+                    {"rewards/accuracies", "acc", NULL},
+                    {"accuracy", "acc", NULL},
+                    {"mean_token_accuracy", "acc", NULL},
+                    {"madpo/weight/ess", "ESS", NULL},
+                    {"grad_norm", "|g|", NULL},
+                    {"learning_rate", "lr", NULL},
+                    {"eval_kl", "KL", NULL},
+                    {"eval_loss", "best", fact_best},
+                    {"loss", "ckpt", fact_checkpoint},
+                    {"device_bytes", "mem", fact_memory},
+                    {"rewards/margins", "margin", NULL},
+                    {"tokens_per_second", "tok/s", NULL},
+                    {"epoch", "ep", NULL}};
 
 /* The numbers that matter, as many as fit. */
 static int draw_facts(madpo_grid *grid, madpo_rect r, const madpo_view *view)
 {
     int x = r.x + 1, y = r.y;
-    char text[16];
+    char text[32];
 
     for (size_t i = 0; i < sizeof render_facts / sizeof *render_facts; i++) {
         double value = madpo_view_value(view, render_facts[i].metric);
@@ -119,7 +176,12 @@ static int draw_facts(madpo_grid *grid, madpo_rect r, const madpo_view *view)
 
         if (isnan(value))
             continue;
-        madpo_short_number(text, value);
+        if (render_facts[i].text)
+            render_facts[i].text(text, sizeof text, view);
+        else
+            madpo_short_number(text, value);
+        if (!text[0])
+            continue;
         width = (int)(strlen(text) + strlen(render_facts[i].label)) + 3;
         if (x + width > r.x + r.w + 2) {
             if (++y >= r.y + r.h)
@@ -234,7 +296,8 @@ void madpo_draw_keys(madpo_grid *grid, const madpo_view *view)
     for (int i = 0; i < madpo_n_keys; i++) {
         const char *bar = madpo_keys[i].bar;
 
-        if (madpo_keys[i].run == madpo_key_steer && !view->control)
+        if ((madpo_keys[i].run == madpo_key_steer || madpo_keys[i].run == madpo_key_stop) &&
+            !view->control)
             continue;
         if (bar && x + (int)strlen(bar) < r.x + r.w)
             x += madpo_grid_text(grid, x, r.y, r.x + r.w - x, dim, bar) + 1;
@@ -254,43 +317,51 @@ madpo_rect madpo_draw_overlay(madpo_grid *grid, int w, int h, const char *title)
     return madpo_rect_inside(r);
 }
 
-static bool help_has(const madpo_key_row *row, const char *word)
+static bool help_has(const madpo_help_row *row, const char *word)
 {
-    if (!word[0])
-        return true;
-    return (row->shown && strstr(row->shown, word)) || (row->help && strstr(row->help, word)) ||
-           (row->bar && strstr(row->bar, word));
+    return !word[0] || strstr(row->shown, word) || strstr(row->help, word);
 }
 
-void madpo_draw_help(madpo_grid *grid, madpo_view *view)
+void madpo_draw_help_rows(madpo_grid *grid, const madpo_help_row *rows, int n_rows,
+                          const char *filter, int *scroll)
 {
     char title[200];
     madpo_rect r;
-    int row = -view->help_scroll, n = 0, width;
+    int row = -*scroll, n = 0, width;
 
     snprintf(title, sizeof title, " keys  %s%s  (type to narrow, Esc closes) ",
-             view->help_filter[0] ? "with: " : "", view->help_filter);
+             filter[0] ? "with: " : "", filter);
     r = madpo_draw_overlay(grid, 100, grid->h < 10 ? grid->h : grid->h - 2, title);
     width = r.w < 44 ? r.w / 4 : 14;
-    for (int i = 0; i < madpo_n_keys; i++) {
-        const madpo_key_row *key = &madpo_keys[i];
-        bool heading = key->shown && !key->shown[0];
+    for (int i = 0; i < n_rows; i++) {
+        bool heading = !rows[i].shown[0];
 
-        if (!key->shown || (heading && view->help_filter[0]) || !help_has(key, view->help_filter))
+        if ((heading && filter[0]) || !help_has(&rows[i], filter))
             continue;
         n++;
         if (row >= 0 && row < r.h) {
             madpo_grid_text(grid, r.x + 1, r.y + row, heading ? r.w - 1 : width,
                             heading ? bold : (madpo_pen){MADPO_TONE_KEY, 0},
-                            heading ? key->help : key->shown);
+                            heading ? rows[i].help : rows[i].shown);
             if (!heading)
                 madpo_grid_text(grid, r.x + width + 1, r.y + row, r.w - width - 2, plain,
-                                key->help);
+                                rows[i].help);
         }
         row++;
     }
-    if (view->help_scroll >= n)
-        view->help_scroll = n > 0 ? n - 1 : 0;
+    if (*scroll >= n)
+        *scroll = n > 0 ? n - 1 : 0;
+}
+
+void madpo_draw_help(madpo_grid *grid, madpo_view *view)
+{
+    madpo_help_row rows[128];
+    int n = 0;
+
+    for (int i = 0; i < madpo_n_keys && n < 128; i++)
+        if (madpo_keys[i].shown)
+            rows[n++] = (madpo_help_row){madpo_keys[i].shown, madpo_keys[i].help};
+    madpo_draw_help_rows(grid, rows, n, view->help_filter, &view->help_scroll);
 }
 
 void madpo_draw_runs(madpo_grid *grid, const madpo_view *view)
@@ -319,7 +390,9 @@ void madpo_draw_runs(madpo_grid *grid, const madpo_view *view)
 /* Where there are no panels: what waits for keys is shown all the same. */
 static void draw_last_line(madpo_grid *grid, madpo_view *view)
 {
-    if (view->steer.asking) {
+    if (view->menu.open) {
+        madpo_menu_draw(grid, &view->menu);
+    } else if (view->steer.asking) {
         madpo_steer_draw(grid, view);
     } else if (view->help && grid->h > 2) {
         madpo_draw_help(grid, view);
@@ -358,7 +431,9 @@ madpo_status madpo_view_render(madpo_grid *grid, madpo_view *view, int w, int h,
     if (view->layout.notes.h > 0)
         madpo_draw_notes(grid, view);
     madpo_draw_keys(grid, view);
-    if (view->steer.asking)
+    if (view->menu.open)
+        madpo_menu_draw(grid, &view->menu);
+    else if (view->steer.asking)
         madpo_steer_draw(grid, view);
     else if (view->help)
         madpo_draw_help(grid, view);

@@ -186,28 +186,57 @@ static bool term_holds(const madpo_filter_term *term, const madpo_feed *source,
     case FIELD_FLAG:
         return strchr(term->word, madpo_samples_flag(samples, sample, step)) != NULL ||
                (sample->marked && strchr(term->word, '*'));
-    case FIELD_TEXT:
-        return pair_has(source, sample, term->word);
     default:
         return number_holds(term, madpo_sort_value(samples, sample, (madpo_sort)term->field, step));
     }
 }
 
-bool madpo_filter_holds(const madpo_filter *filter, const madpo_feed *source,
-                        const madpo_sample *sample, double step)
+/* All terms but those of texts. */
+static bool facts_hold(const madpo_filter *filter, const madpo_feed *source,
+                       const madpo_sample *sample, double step)
 {
-    for (int i = 0; i < filter->n; i++) /* numbers first: they cost nothing */
-        if (filter->term[i].field != FIELD_TEXT &&
-            !term_holds(&filter->term[i], source, sample, step))
-            return false;
     for (int i = 0; i < filter->n; i++)
-        if (filter->term[i].field == FIELD_TEXT &&
+        if (filter->term[i].field != FIELD_TEXT &&
             !term_holds(&filter->term[i], source, sample, step))
             return false;
     return true;
 }
 
+bool madpo_filter_has_texts(const madpo_filter *filter)
+{
+    for (int i = 0; i < filter->n; i++)
+        if (filter->term[i].field == FIELD_TEXT)
+            return true;
+    return false;
+}
+
+bool madpo_filter_texts_hold(const madpo_filter *filter, const madpo_feed *source,
+                             const madpo_sample *sample)
+{
+    for (int i = 0; i < filter->n; i++)
+        if (filter->term[i].field == FIELD_TEXT && !pair_has(source, sample, filter->term[i].word))
+            return false;
+    return true;
+}
+
+bool madpo_filter_holds(const madpo_filter *filter, const madpo_feed *source,
+                        const madpo_sample *sample, double step)
+{
+    return facts_hold(filter, source, sample, step) && /* first: they cost nothing */
+           madpo_filter_texts_hold(filter, source, sample);
+}
+
 /* ---- the list ---- */
+
+static bool selected(const madpo_selection *selection, const madpo_feed *source,
+                     const madpo_sample *sample, size_t i)
+{
+    if (!facts_hold(&selection->filter, source, sample, selection->step))
+        return false;
+    if (selection->find && selection->find->wanted)
+        return madpo_find_holds(selection->find, i);
+    return madpo_filter_texts_hold(&selection->filter, source, sample);
+}
 
 typedef struct select_key {
     double value; /* negated for descending order */
@@ -247,8 +276,7 @@ madpo_status madpo_select(int32_t **list, size_t *n, const madpo_feed *source,
         double value;
 
         if ((double)sample->h < selection->low || (double)sample->h >= selection->high ||
-            (!isnan(selection->low) && isnan(sample->h)) ||
-            !madpo_filter_holds(&selection->filter, source, sample, selection->step))
+            (!isnan(selection->low) && isnan(sample->h)) || !selected(selection, source, sample, i))
             continue;
         value = madpo_sort_value(samples, sample, selection->sort, selection->step);
         keys[(*n)++] = (select_key){selection->descending ? -value : value, sample->id, (int32_t)i};

@@ -8,6 +8,7 @@
  *     text:tide  or just  tide                                in prompt or answers, any case
  */
 #include "tui/feed.h"
+#include "tui/find.h"
 
 typedef enum madpo_sort {
     MADPO_SORT_H,
@@ -41,6 +42,10 @@ madpo_status madpo_filter_parse(madpo_filter *out, const char *text,
 /* Does a pair pass at a step of the policy? */
 bool madpo_filter_holds(const madpo_filter *filter, const madpo_feed *source,
                         const madpo_sample *sample, double step);
+/* Its words that are looked for in texts: are there any? Do they hold? */
+bool madpo_filter_has_texts(const madpo_filter *filter);
+bool madpo_filter_texts_hold(const madpo_filter *filter, const madpo_feed *source,
+                             const madpo_sample *sample);
 /* What a pair is sorted by; NaN sorts last. */
 double madpo_sort_value(const madpo_samples *samples, const madpo_sample *sample, madpo_sort sort,
                         double step);
@@ -52,6 +57,7 @@ typedef struct madpo_selection {
     madpo_sort sort;
     bool descending;
     double low, high, step;
+    const madpo_find *find; /* what is known of the texts, borrowed; NULL = read them all now */
 } madpo_selection;
 madpo_status madpo_select(int32_t **list, size_t *n, const madpo_feed *source,
                           const madpo_selection *selection, madpo_error *err) MADPO_MUST_CHECK;

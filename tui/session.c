@@ -3,6 +3,7 @@
 
 #include <langinfo.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,12 +47,11 @@ static madpo_status session_words(madpo_session *session, const madpo_tui_option
     static const char *const colors[3] = {"never", "16", "256"};
     static const char *const backgrounds[3] = {"dark", "light", NULL};
     bool utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
+    madpo_glyphs auto_kind = utf8 ? MADPO_GLYPHS_BRAILLE : MADPO_GLYPHS_ASCII;
     int kind, ignored;
     madpo_status st = session_word(&kind, "glyphs", options->glyphs, glyphs, err);
 
-    session->view.glyphs = kind >= 0 ? (madpo_glyphs)kind
-                           : utf8    ? MADPO_GLYPHS_BRAILLE
-                                     : MADPO_GLYPHS_ASCII;
+    session->view.glyphs = session->table.glyphs = kind >= 0 ? (madpo_glyphs)kind : auto_kind;
     if (st == MADPO_OK)
         st = session_word(&ignored, "color", options->color, colors, err);
     if (st == MADPO_OK)
@@ -87,10 +87,20 @@ static madpo_status session_at(madpo_session *session, const char *at, madpo_err
 madpo_status madpo_session_load(madpo_session *session, double seconds, bool *changed, bool *more,
                                 madpo_error *err)
 {
+    bool only_tail, table_changed = false, table_more = false;
     int64_t n;
-    bool only_tail = session->source->only_tail;
-    madpo_status st = madpo_feed_load(session->source, seconds, &n, more, err);
+    madpo_status st = MADPO_OK;
 
+    *changed = *more = false;
+    if (session->has_table)
+        st = madpo_cells_load(session->table.cells, seconds, &table_changed, &table_more, err);
+    if (st != MADPO_OK || !session->source) {
+        *changed = table_changed;
+        *more = table_more;
+        return st;
+    }
+    only_tail = session->source->only_tail;
+    st = madpo_feed_load(session->source, seconds, &n, more, err);
     *changed = n > 0;
     if (only_tail && !session->source->only_tail) { /* stages are numbered anew */
         session->view.plot_phase = -1;
@@ -109,22 +119,63 @@ madpo_status madpo_session_load(madpo_session *session, double seconds, bool *ch
     return st;
 }
 
-madpo_status madpo_session_open(madpo_session *session, const madpo_tui_options *options, bool wait,
-                                madpo_error *err)
-{
-    madpo_status st;
-    bool changed, more = wait || options->at; /* that moment may be far from the end */
+/* ---- opening ---- */
 
-    memset(session, 0, sizeof *session);
-    st = madpo_feed_open(&session->source, options->run, 0.2, err);
+static madpo_status open_table(madpo_session *session, madpo_error *err)
+{
+    const madpo_tui_options *options = session->options;
+    madpo_cells *cells;
+    madpo_status st;
+
+    if (options->at || options->compare[0])
+        return madpo_error_set(err, MADPO_ERR_USAGE,
+                               "%s holds an experiment: --at and --compare are for its runs, as in "
+                               "madpo watch %s/cells/CELL",
+                               options->run, options->run);
+    st = madpo_cells_open(&cells, options->run, err);
+    if (st != MADPO_OK)
+        return st;
+    madpo_table_init(&session->table, cells);
+    session->table.control = options->control;
+    session->table.attached = options->attached;
+    session->has_table = true;
+    return session_words(session, options, err);
+}
+
+static void open_bookmarks(madpo_session *session)
+{
+    const json_t *manifest = madpo_run_reader_manifest(session->source->reader);
+
+    madpo_bookmarks_open(&session->view.bookmarks,
+                         json_string_value(json_object_get(manifest, "id")));
+}
+
+static madpo_status open_run(madpo_session *session, madpo_error *err)
+{
+    const madpo_tui_options *options = session->options;
+    madpo_status st = madpo_feed_open(&session->source, options->run, 0.2, err);
+
     if (st != MADPO_OK)
         return st;
     madpo_view_init(&session->view, session->source);
+    open_bookmarks(session);
     session->view.control = options->control;
     session->view.attached = options->attached;
     st = session_words(session, options, err);
     for (int i = 0; st == MADPO_OK && i < MADPO_TUI_COMPARED && options->compare[i]; i++)
         st = madpo_view_compare(&session->view, options->compare[i], err);
+    return st;
+}
+
+madpo_status madpo_session_open(madpo_session *session, const madpo_tui_options *options, bool wait,
+                                madpo_error *err)
+{
+    bool changed, more = wait || options->at; /* that moment may be far from the end */
+    madpo_status st;
+
+    memset(session, 0, sizeof *session);
+    session->options = options;
+    st = madpo_cells_are_in(options->run) ? open_table(session, err) : open_run(session, err);
     while (st == MADPO_OK && more)
         st = madpo_session_load(session, 1.0, &changed, &more, err);
     if (st == MADPO_OK && options->at)
@@ -132,13 +183,97 @@ madpo_status madpo_session_open(madpo_session *session, const madpo_tui_options 
     return st;
 }
 
-void madpo_session_dispose(madpo_session *session)
+static void close_run(madpo_session *session)
 {
     if (session->source)
         madpo_view_dispose(&session->view);
     madpo_feed_close(session->source);
+    session->source = NULL;
+}
+
+void madpo_session_dispose(madpo_session *session)
+{
+    close_run(session);
+    if (session->has_table)
+        madpo_table_dispose(&session->table);
     madpo_grid_dispose(&session->grid);
     memset(session, 0, sizeof *session);
+}
+
+/* Show the run of the cell under the cursor, with those marked beside it. */
+static void open_cell(madpo_session *session)
+{
+    madpo_table *table = &session->table;
+    const madpo_part *part = madpo_table_part(table);
+    madpo_error err = MADPO_ERROR_INIT;
+    madpo_status st = madpo_feed_open(&session->source, part->dir, 0.2, &err);
+
+    if (st == MADPO_OK) {
+        madpo_view_init(&session->view, session->source);
+        open_bookmarks(session);
+        session->view.control = table->control;
+        session->view.inside = true;
+        session->view.glyphs = table->glyphs;
+        session->view.now = table->now;
+    }
+    for (size_t i = 0; i < table->cells->n && st == MADPO_OK; i++)
+        if (table->cells->part[i]->marked && table->cells->part[i] != part)
+            st = madpo_view_compare(&session->view, table->cells->part[i]->dir, &err);
+    if (st != MADPO_OK)
+        madpo_session_say(session, err.message);
+}
+
+/* ---- whatever is shown ---- */
+
+bool madpo_session_check_live(madpo_session *session)
+{
+    if (!session->source)
+        return session->table.cells->live;
+    madpo_feed_check_live(session->source);
+    return session->source->live;
+}
+
+madpo_status madpo_session_render(madpo_session *session, int w, int h, madpo_error *err)
+{
+    if (session->source)
+        return madpo_view_render(&session->grid, &session->view, w, h, err);
+    return madpo_table_render(&session->grid, &session->table, w, h, err);
+}
+
+madpo_action madpo_session_key(madpo_session *session, int key)
+{
+    madpo_action action = session->source ? madpo_view_key(&session->view, key)
+                                          : madpo_table_key(&session->table, key);
+
+    if (action == MADPO_ACTION_OPEN) {
+        open_cell(session);
+        return MADPO_ACTION_NONE;
+    }
+    if (action != MADPO_ACTION_BACK)
+        return action;
+    session->table.glyphs = session->view.glyphs;
+    close_run(session);
+    return MADPO_ACTION_NONE;
+}
+
+void madpo_session_mouse(madpo_session *session, int x, int y, int wheel)
+{
+    if (session->source)
+        madpo_view_mouse(&session->view, x, y, wheel);
+    else
+        madpo_table_mouse(&session->table, x, y, wheel);
+}
+
+bool madpo_session_tick(madpo_session *session, double seconds)
+{
+    return session->source && madpo_view_tick(&session->view, seconds);
+}
+
+void madpo_session_say(madpo_session *session, const char *text)
+{
+    char *message = session->source ? session->view.message : session->table.message;
+
+    snprintf(message, sizeof session->view.message, "%.199s", text);
 }
 
 /* ---- typing ---- */
@@ -189,7 +324,8 @@ static int session_key(const char **text)
 madpo_status madpo_session_type(madpo_session *session, const char *keys, int w, int h, bool *quit,
                                 madpo_error *err)
 {
-    madpo_status st = madpo_view_render(&session->grid, &session->view, w, h, err);
+    bool changed, more;
+    madpo_status st = madpo_session_render(session, w, h, err);
 
     *quit = false;
     while (st == MADPO_OK && *keys && !*quit) {
@@ -197,8 +333,14 @@ madpo_status madpo_session_type(madpo_session *session, const char *keys, int w,
 
         if (key == 0)
             continue;
-        *quit = madpo_view_key(&session->view, key) == MADPO_ACTION_QUIT;
-        st = madpo_view_render(&session->grid, &session->view, w, h, err);
+        *quit = madpo_session_key(session, key) == MADPO_ACTION_QUIT;
+        do /* a run that was opened just now is shown as a whole */
+            st = madpo_session_load(session, 1.0, &changed, &more, err);
+        while (st == MADPO_OK && more);
+        while (session->source && madpo_find_working(&session->view))
+            madpo_find_tick(&session->view); /* and a search has come to its end */
+        if (st == MADPO_OK)
+            st = madpo_session_render(session, w, h, err);
     }
     return st;
 }

@@ -1,22 +1,38 @@
 #ifndef MADPO_TUI_SESSION_H
 #define MADPO_TUI_SESSION_H
-/* A view with the run it shows, made from the options; inside tui only. */
+/* What is watched: a run in its view, or an experiment in its table and, when one of its cells is
+ * open, that cell's run in a view. Made from the options; inside tui only. */
+#include "tui/table.h"
 #include "tui/tui.h"
-#include "tui/view.h"
 
 typedef struct madpo_session {
-    madpo_feed *source;
-    madpo_view view;
+    const madpo_tui_options *options; /* borrowed */
+    bool has_table;
+    madpo_table table;
+    madpo_feed *source; /* NULL while the table is shown */
+    madpo_view view;    /* of the source */
     madpo_grid grid;
 } madpo_session;
 
-/* Open the run and those to compare with. `wait`: read everything there is first. */
+/* Open the run and those to compare with, or the experiment. `wait`: read everything there is
+ * first. */
 madpo_status madpo_session_open(madpo_session *session, const madpo_tui_options *options, bool wait,
                                 madpo_error *err) MADPO_MUST_CHECK;
 void madpo_session_dispose(madpo_session *session);
 /* Read what has been added, for at most `seconds`; *changed: something was. */
 madpo_status madpo_session_load(madpo_session *session, double seconds, bool *changed, bool *more,
                                 madpo_error *err) MADPO_MUST_CHECK;
+/* Is the process that writes it at work? Looks. */
+bool madpo_session_check_live(madpo_session *session);
+/* One picture, one key, one moment more, for whatever is shown. A key is never answered with _OPEN
+ * or _BACK: they have been done. */
+madpo_status madpo_session_render(madpo_session *session, int w, int h,
+                                  madpo_error *err) MADPO_MUST_CHECK;
+madpo_action madpo_session_key(madpo_session *session, int key);
+void madpo_session_mouse(madpo_session *session, int x, int y, int wheel);
+bool madpo_session_tick(madpo_session *session, double seconds);
+/* In place of the last note, until the next key. */
+void madpo_session_say(madpo_session *session, const char *text);
 /* "run-1: policy step 120/149 loss 0.69 ...": the same words every time, for ears and scripts. */
 void madpo_session_line(char *text, size_t size, const madpo_session *session);
 /* "80x24". MADPO_ERR_USAGE for anything else. */

@@ -1,5 +1,7 @@
 /* Steering the run that is shown; see steer.h. */
+#include <errno.h>
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -88,23 +90,29 @@ static void tell_change(madpo_steer *steer, const json_t *status)
 /* ---- asking ---- */
 
 /* Ask the run; NULL, with a message, if it does not answer or refuses. */
-static json_t *ask(madpo_view *view, const madpo_control_request *request)
+static json_t *ask_run(const char *dir, const madpo_control_request *request, char *message,
+                       size_t size)
 {
     madpo_error err = MADPO_ERROR_INIT;
     json_t *reply = NULL;
     const char *reason;
 
-    if (madpo_control_ask(&reply, view->source->dir, request, madpo_steer_wait, &err) != MADPO_OK) {
-        say(view, err.message);
+    if (madpo_control_ask(&reply, dir, request, madpo_steer_wait, &err) != MADPO_OK) {
+        snprintf(message, size, "%.199s", err.message);
         return NULL;
     }
     if (json_is_true(json_object_get(reply, "ok")))
         return reply;
     reason = json_string_value(json_object_get(reply, "reason"));
-    snprintf(view->message, sizeof view->message, "%s refused: %.160s", name_of(request),
+    snprintf(message, size, "%s refused: %.160s", name_of(request),
              reason ? reason : "the run does not say why");
     json_decref(reply);
     return NULL;
+}
+
+static json_t *ask(madpo_view *view, const madpo_control_request *request)
+{
+    return ask_run(view->source->dir, request, view->message, sizeof view->message);
 }
 
 /* Show the dialog, from how the run stands now. */
@@ -163,8 +171,7 @@ static void propose_key(madpo_view *view, int key)
     } keys[] = {{'c', {.action = MADPO_CONTROL_CHECKPOINT}},
                 {'E', {.action = MADPO_CONTROL_EVALUATE}},
                 {'-', {.action = MADPO_CONTROL_LR, .times = 0.5}},
-                {'*', {.action = MADPO_CONTROL_LR, .times = 2.0}},
-                {'Q', {.action = MADPO_CONTROL_STOP}}};
+                {'*', {.action = MADPO_CONTROL_LR, .times = 2.0}}};
 
     if (key == 'p')
         propose_pause(view);
@@ -209,24 +216,31 @@ void madpo_steer_typed(madpo_view *view, const char *typed, bool rate)
         propose(view, &request);
 }
 
-static void send_request(madpo_view *view)
+/* Send a request; what came of it is the message. */
+static bool send_to(const char *dir, const madpo_control_request *request, char *message,
+                    size_t size)
 {
-    const madpo_control_request *request = &view->steer.request;
-    json_t *reply = ask(view, request);
+    json_t *reply = ask_run(dir, request, message, size);
     const json_t *after = json_object_get(reply, "after");
     const char *stage = json_string_value(json_object_get(reply, "stage"));
 
     if (!reply)
+        return false;
+    if (after)
+        snprintf(message, size, "%s: accepted, at the end of step %lld of %s", name_of(request),
+                 (long long)json_integer_value(after), stage ? stage : "?");
+    else
+        snprintf(message, size, "%s: accepted, in stage %s", name_of(request), stage ? stage : "?");
+    json_decref(reply);
+    return true;
+}
+
+static void send_request(madpo_view *view)
+{
+    if (!send_to(view->source->dir, &view->steer.request, view->message, sizeof view->message))
         return;
     view->steer.accepted = true;
     view->steer.notes = madpo_view_history(view)->n_notes;
-    if (after)
-        snprintf(view->message, sizeof view->message, "%s: accepted, at the end of step %lld of %s",
-                 name_of(request), (long long)json_integer_value(after), stage ? stage : "?");
-    else
-        snprintf(view->message, sizeof view->message, "%s: accepted, in stage %s", name_of(request),
-                 stage ? stage : "?");
-    json_decref(reply);
 }
 
 void madpo_steer_answer(madpo_view *view, int key)
@@ -257,6 +271,81 @@ bool madpo_steer_tick(madpo_view *view)
         return true;
     }
     return false;
+}
+
+/* ---- the menu ---- */
+
+void madpo_steer_menu(madpo_menu *menu, const char *dir, char *message, size_t size)
+{
+    json_t *reply = ask_run(dir, &status_request, message, size);
+    madpo_steer steer = {.when = ""};
+    long pid;
+
+    if (reply)
+        tell_when(&steer, json_object_get(reply, "status"));
+    else if (madpo_control_peer(&pid, dir, NULL) == MADPO_OK)
+        snprintf(steer.when, sizeof steer.when, "The run does not answer now.");
+    if (steer.when[0])
+        madpo_menu_show(menu, steer.when);
+    json_decref(reply);
+}
+
+bool madpo_steer_stop(const char *dir, char *message, size_t size)
+{
+    const madpo_control_request request = {.action = MADPO_CONTROL_STOP};
+
+    return send_to(dir, &request, message, size);
+}
+
+void madpo_steer_kill(const char *dir, char *message, size_t size)
+{
+    madpo_error err = MADPO_ERROR_INIT;
+    long pid = 0;
+
+    if (madpo_control_peer(&pid, dir, &err) != MADPO_OK)
+        snprintf(message, size, "%.199s", err.message);
+    else if (pid <= 1 || kill((pid_t)pid, SIGKILL) != 0)
+        snprintf(message, size, "process %ld cannot be ended: %s", pid, strerror(errno));
+    else
+        snprintf(message, size, "the run was ended as it stood (process %ld), nothing was saved",
+                 pid);
+}
+
+static madpo_action chosen(madpo_view *view, madpo_choice choice)
+{
+    if (choice == MADPO_CHOICE_STOP) {
+        view->steer.request = (madpo_control_request){.action = MADPO_CONTROL_STOP};
+        send_request(view);
+    } else if (choice == MADPO_CHOICE_KILL) {
+        madpo_steer_kill(view->source->dir, view->message, sizeof view->message);
+        view->source->live_size = -1; /* look again whether it lives */
+    } else if (choice == MADPO_CHOICE_CANCEL) {
+        say(view, "nothing was asked of the run");
+    }
+    return choice == MADPO_CHOICE_LEAVE ? MADPO_ACTION_QUIT : MADPO_ACTION_NONE;
+}
+
+madpo_action madpo_steer_menu_key(madpo_view *view, int key)
+{
+    return key == MADPO_KEY_CTRL_C ? madpo_key_stop(view, key)
+                                   : chosen(view, madpo_menu_key(&view->menu, key));
+}
+
+madpo_action madpo_key_stop(madpo_view *view, int key)
+{
+    bool interrupt = key == MADPO_KEY_CTRL_C;
+    madpo_choice choice;
+
+    if (interrupt && !view->control)
+        return MADPO_ACTION_QUIT;
+    if (!steer_allowed(view))
+        return MADPO_ACTION_NONE;
+    choice = interrupt ? madpo_menu_interrupt(&view->menu) : MADPO_CHOICE_NONE;
+    if (choice != MADPO_CHOICE_NONE)
+        return chosen(view, choice);
+    madpo_steer_menu(&view->menu, view->source->dir, view->message, sizeof view->message);
+    /* a run that is over: there is nothing to ask about */
+    return interrupt && !view->menu.open ? MADPO_ACTION_QUIT : MADPO_ACTION_NONE;
 }
 
 /* ---- drawing ---- */

@@ -5,6 +5,7 @@
  * no time; a run that does not answer costs madpo_steer_wait, and the screen goes on.
  */
 #include "run/control.h"
+#include "tui/menu.h"
 
 struct madpo_view;
 struct madpo_grid;
@@ -29,6 +30,11 @@ void madpo_steer_answer(struct madpo_view *view, int key);
 /* What was accepted has been done, or refused after all: the note says so, the message goes. True
  * if it went. */
 bool madpo_steer_tick(struct madpo_view *view);
+/* Show the menu of a run, if there is one that listens; else a message says that there is none. */
+void madpo_steer_menu(madpo_menu *menu, const char *dir, char *message, size_t size);
+/* Ask it to stop: true if it accepted. End its process now. The message says what came of it. */
+bool madpo_steer_stop(const char *dir, char *message, size_t size);
+void madpo_steer_kill(const char *dir, char *message, size_t size);
 /* The dialog; on a screen of few lines, its question only. */
 void madpo_steer_draw(struct madpo_grid *grid, const struct madpo_view *view);
 #endif

@@ -36,6 +36,9 @@ void madpo_view_dispose(madpo_view *view)
     for (int i = 0; i < view->n_runs; i++)
         free(view->runs[i]);
     free(view->list);
+    madpo_bookmarks_dispose(&view->bookmarks);
+    madpo_find_dispose(&view->find);
+    madpo_seek_dispose(&view->seek);
     memset(view, 0, sizeof *view);
 }
 
@@ -103,7 +106,7 @@ void madpo_view_go(madpo_view *view, int phase, double step)
 bool madpo_view_tick(madpo_view *view, double seconds)
 {
     const madpo_history *history = madpo_view_history(view);
-    bool done = madpo_steer_tick(view);
+    bool steered = madpo_steer_tick(view), done = madpo_find_tick(view) || steered;
     double last;
 
     if (!view->playing || !view->replay || history->n_phases == 0)
@@ -129,14 +132,16 @@ madpo_status madpo_view_list(madpo_view *view, madpo_error *err)
                                  .descending = view->descending,
                                  .low = view->bin_low,
                                  .high = view->bin_high,
-                                 .step = madpo_view_policy_step(view)};
+                                 .step = madpo_view_policy_step(view),
+                                 .find = &view->find};
     const madpo_sample *at = view->list_stale ? NULL : madpo_view_sample(view);
     int64_t id = at ? at->id : 0;
     double began = madpo_clock_monotonic();
     bool same_step = view->list_step >= selection.step && view->list_step <= selection.step;
     madpo_status st;
 
-    if (!view->list_stale && view->list_version == samples->version && view->list && same_step)
+    if (!view->list_stale && view->list_version == samples->version &&
+        view->list_hits == view->find.hits && view->list && same_step)
         return MADPO_OK;
     if (!view->list_stale && view->list && (same_step || view->playing) &&
         began - view->list_at < 20.0 * view->list_cost) {
@@ -149,6 +154,7 @@ madpo_status madpo_view_list(madpo_view *view, madpo_error *err)
     st = madpo_select(&view->list, &view->n_list, view->source, &selection, err);
     view->list_version = samples->version;
     view->list_step = selection.step;
+    view->list_hits = view->find.hits;
     view->list_stale = false;
     view->list_at = madpo_clock_monotonic();
     view->list_cost = view->list_at - began;
@@ -158,6 +164,15 @@ madpo_status madpo_view_list(madpo_view *view, madpo_error *err)
     if (view->cursor >= view->n_list)
         view->cursor = view->n_list > 0 ? view->n_list - 1 : 0;
     return st;
+}
+
+void madpo_view_filter(madpo_view *view, const madpo_filter *filter)
+{
+    view->filter = *filter;
+    madpo_find_begin(&view->find, madpo_filter_has_texts(filter));
+    madpo_find_on(&view->find, view->source, filter, madpo_find_slice);
+    view->list_stale = true;
+    view->cursor = view->top = 0;
 }
 
 const madpo_sample *madpo_view_sample(const madpo_view *view)

@@ -5,6 +5,7 @@
  * test can type on a screen that is text.
  */
 #include "tui/layout.h"
+#include "tui/bookmarks.h"
 #include "tui/plot.h"
 #include "tui/select.h"
 #include "tui/shade.h"
@@ -36,6 +37,8 @@ enum {
 typedef enum madpo_action {
     MADPO_ACTION_NONE,
     MADPO_ACTION_QUIT,
+    MADPO_ACTION_BACK,    /* to the table this run was opened from */
+    MADPO_ACTION_OPEN,    /* the run under the table's cursor */
     MADPO_ACTION_REPAINT, /* everything, whatever the terminal is thought to show */
     MADPO_ACTION_MOUSE,   /* take the mouse, or give it back */
     MADPO_ACTION_DUMP     /* write the screen to a file */
@@ -53,6 +56,7 @@ typedef enum madpo_log_kind {
     MADPO_LOG_NOTES,
     MADPO_LOG_WARNINGS,
     MADPO_LOG_PRINTED, /* log.txt: what the trainer said */
+    MADPO_LOG_BOOKMARKS,
     MADPO_LOG_KINDS
 } madpo_log_kind;
 
@@ -79,17 +83,21 @@ typedef struct madpo_view {
     bool replay, playing; /* a moment of the past is shown */
     int phase;            /* stage and step of it */
     double step, speed;   /* speed: of playing, 1 = a stage in a minute */
+    madpo_bookmarks bookmarks;
 
     madpo_sort sort;
     bool descending;
     char filter_text[MADPO_VIEW_TEXT], search[MADPO_VIEW_TEXT];
     madpo_filter filter;
+    madpo_find find;          /* pairs whose texts have the filter's words */
+    madpo_seek seek;          /* the way to the next pair with the words of `search` */
     double bin_low, bin_high; /* picked bin of the histogram, NaN = none */
     int bin, n_bins;          /* cursor in the histogram as drawn, -1 = none */
     int32_t *list;            /* [n_list] owned: samples shown */
     size_t n_list, cursor, top;
     uint64_t list_version; /* of the samples the list was made from */
     double list_step;
+    size_t list_hits; /* of the find when the list was made */
     bool list_stale;
     double list_at, list_cost; /* seconds: when it was made and how long that took */
     bool behind;               /* something shown is a moment old: draw again soon */
@@ -112,7 +120,9 @@ typedef struct madpo_view {
     char message[200]; /* in place of the last note, until the next key */
     bool control;      /* may steer the run */
     bool attached;     /* to a run started from here: its end is told, and waits to be seen */
+    bool inside;       /* opened from the table of an experiment: leaving goes back to it */
     madpo_steer steer;
+    madpo_menu menu;
     double now; /* seconds since 1970, for "silent for"; NaN in dumps */
 } madpo_view;
 
@@ -150,6 +160,8 @@ double madpo_view_plot_step(const madpo_view *view);
 double madpo_view_policy_step(const madpo_view *view);
 /* The list of samples, brought up to date. */
 madpo_status madpo_view_list(madpo_view *view, madpo_error *err) MADPO_MUST_CHECK;
+/* Another filter: the list begins anew, and so does what is looked for in the texts. */
+void madpo_view_filter(madpo_view *view, const madpo_filter *filter);
 /* The sample under the cursor, NULL if the list is empty. */
 const madpo_sample *madpo_view_sample(const madpo_view *view);
 /* Put a panel onto the screen and the focus on it. */
@@ -163,6 +175,10 @@ typedef struct madpo_key_row {
 } madpo_key_row;
 /* What the keys that steer the run do: rows with it are in the bar only where that is allowed. */
 madpo_action madpo_key_steer(madpo_view *view, int key);
+/* Q and Ctrl+C: what is to become of the run. */
+madpo_action madpo_key_stop(madpo_view *view, int key);
+/* A key while that menu is open. */
+madpo_action madpo_steer_menu_key(madpo_view *view, int key);
 extern const madpo_key_row madpo_keys[];
 extern const int madpo_n_keys;
 #endif

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "tui/numbers.h"
 #include "tui/session.h"
 
 static madpo_status watch_print(FILE *out, const char *text, madpo_error *err)
@@ -17,6 +18,32 @@ static madpo_status watch_print(FILE *out, const char *text, madpo_error *err)
     return madpo_error_errno(err, MADPO_ERR_IO, errno, "cannot write the picture");
 }
 
+/* The numbers of a panel, by its name. */
+static madpo_status dump_numbers(char **out, madpo_session *session, const char *name,
+                                 madpo_error *err)
+{
+    madpo_strbuf text = {0};
+    madpo_panel panel;
+    madpo_status st = MADPO_OK;
+
+    if (session->source) {
+        st = madpo_numbers_find(&panel, name, err);
+        if (st == MADPO_OK)
+            st = madpo_numbers_write(&text, &session->view, panel, err);
+    } else if (strcmp(name, "cells") == 0) {
+        madpo_cells_numbers(&text, session->table.cells);
+    } else {
+        st = madpo_error_set(err, MADPO_ERR_USAGE,
+                             "there is no panel \"%s\" of an experiment; there is cells, and the "
+                             "panels of its runs: madpo watch %s/cells/CELL",
+                             name, session->options->run);
+    }
+    if (st == MADPO_OK)
+        st = madpo_strbuf_steal(&text, out, NULL, err);
+    madpo_strbuf_dispose(&text);
+    return st;
+}
+
 madpo_status madpo_tui_dump(const madpo_tui_options *options, FILE *out, madpo_error *err)
 {
     madpo_session session;
@@ -24,7 +51,7 @@ madpo_status madpo_tui_dump(const madpo_tui_options *options, FILE *out, madpo_e
     size_t n;
     int w = 0, h = 0;
     bool quit;
-    madpo_status st = madpo_size_parse(&w, &h, options->dump, err);
+    madpo_status st = madpo_size_parse(&w, &h, options->dump ? options->dump : "80x24", err);
 
     if (st != MADPO_OK)
         return st;
@@ -35,7 +62,8 @@ madpo_status madpo_tui_dump(const madpo_tui_options *options, FILE *out, madpo_e
     if (st == MADPO_OK)
         st = madpo_session_type(&session, keys ? keys : "", w, h, &quit, err);
     if (st == MADPO_OK)
-        st = madpo_grid_dump(&text, &session.grid, err);
+        st = options->panel ? dump_numbers(&text, &session, options->panel, err)
+                            : madpo_grid_dump(&text, &session.grid, err);
     if (st == MADPO_OK)
         st = watch_print(out, text, err);
     free(text);
@@ -51,11 +79,18 @@ void madpo_session_line(char *text, size_t size, const madpo_session *session)
     static const char *const metrics[] = {
         "loss",      "rewards/accuracies", "rewards/margins", "madpo/weight/ess",
         "grad_norm", "learning_rate"};
-    const madpo_history *history = madpo_view_history(&session->view);
-    madpo_moment now = madpo_history_now(history);
-    const madpo_phase *phase = now.phase >= 0 ? history->phases[now.phase] : NULL;
+    const madpo_history *history;
+    const madpo_phase *phase;
+    madpo_moment now;
     size_t n;
 
+    if (!session->source) {
+        madpo_cells_line(text, size, session->table.cells);
+        return;
+    }
+    history = madpo_view_history(&session->view);
+    now = madpo_history_now(history);
+    phase = now.phase >= 0 ? history->phases[now.phase] : NULL;
     if (!phase) {
         snprintf(text, size, "%s: no events yet", session->source->name);
         return;
@@ -82,6 +117,25 @@ static void plain_wait(double seconds)
     nanosleep(&t, NULL);
 }
 
+static void plain_end(char *text, size_t size, const madpo_session *session)
+{
+    if (session->source) {
+        const madpo_history *history = madpo_view_history(&session->view);
+
+        snprintf(text, size, "%s: %s\n", session->source->name,
+                 history->ended ? history->status : "not running; the run has not ended");
+    } else {
+        madpo_cells_sum sum = madpo_cells_count(session->table.cells);
+        size_t left = sum.n - sum.done - sum.failed;
+
+        if (sum.n > 0 && left == 0)
+            snprintf(text, size, "%s: done\n", session->table.cells->name);
+        else
+            snprintf(text, size, "%s: not running; %zu cells are left\n",
+                     session->table.cells->name, left);
+    }
+}
+
 madpo_status madpo_tui_plain(const madpo_tui_options *options, FILE *out, madpo_error *err)
 {
     madpo_session session;
@@ -90,8 +144,10 @@ madpo_status madpo_tui_plain(const madpo_tui_options *options, FILE *out, madpo_
     madpo_status st = madpo_session_open(&session, options, true, err);
 
     while (st == MADPO_OK && live) {
-        madpo_feed_check_live(session.source);
-        live = session.source->live; /* asked before reading: what came last is read below */
+        live =
+            madpo_session_check_live(&session); /* before reading: what came last is read below */
+        if (session.has_table)
+            session.table.cells->looked_at = -1; /* whatever the time since the last look */
         do
             st = madpo_session_load(&session, 1.0, &changed, &more, err);
         while (st == MADPO_OK && more);
@@ -105,10 +161,7 @@ madpo_status madpo_tui_plain(const madpo_tui_options *options, FILE *out, madpo_
             plain_wait(options->plain_every);
     }
     if (st == MADPO_OK) {
-        const madpo_history *history = madpo_view_history(&session.view);
-
-        snprintf(text, sizeof text, "%s: %s\n", session.source->name,
-                 history->ended ? history->status : "not running; the run has not ended");
+        plain_end(text, sizeof text, &session);
         st = watch_print(out, text, err);
     }
     madpo_session_dispose(&session);

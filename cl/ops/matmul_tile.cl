@@ -21,12 +21,13 @@
  * the bits of cl/ops/matmul.cl. Deterministic: with one part, an element's bits depend on its row,
  * its column and K only.
  *
- * offline: -DTM=128 -DTN=128 -DTK=8 -DIM=8 -DIN=8 -DB_BY_ROW=1 -DALIGNED=1
- * offline: -DTM=128 -DTN=128 -DTK=8 -DIM=8 -DIN=8 -DB_BY_ROW=1
  * offline: -DTM=64 -DTN=64 -DTK=16 -DIM=8 -DIN=4 -DB_BY_ROW=1 -DALIGNED=1
+ * offline: -DTM=64 -DTN=64 -DTK=16 -DIM=8 -DIN=4 -DB_BY_ROW=1
  * offline: -DTM=64 -DTN=64 -DTK=16 -DIM=8 -DIN=4 -DA_BY_COL=1 -DALIGNED=1
- * offline: -DTM=32 -DTN=32 -DTK=16 -DIM=4 -DIN=4 -DB_BY_ROW=1 -DALIGNED=1 -DW_TYPE=1
- * offline: -DTM=32 -DTN=32 -DTK=16 -DIM=4 -DIN=4 -DB_BY_ROW=1 -DW_TYPE=2
+ * offline: -DTM=64 -DTN=64 -DTK=16 -DIM=8 -DIN=4 -DALIGNED=1 -DW_TYPE=1
+ * offline: -DTM=32 -DTN=32 -DTK=64 -DIM=2 -DIN=4 -DB_BY_ROW=1 -DALIGNED=1 -DW_TYPE=1
+ * offline: -DTM=32 -DTN=32 -DTK=64 -DIM=2 -DIN=4 -DB_BY_ROW=1 -DW_TYPE=2
+ * offline: -DTM=32 -DTN=32 -DTK=64 -DIM=2 -DIN=4 -DA_BY_COL=1
  */
 #include "lib/weight.clh"
 
@@ -57,6 +58,13 @@
 #define READS_A ((FOURS_A + ITEMS - 1) / ITEMS)
 #define READS_B ((FOURS_B + ITEMS - 1) / ITEMS)
 #define UNROLL  _Pragma("unroll")
+#if TK > 16
+#define UNROLL_K _Pragma("unroll 16")
+#else
+#define UNROLL_K UNROLL
+#endif
+/* Two halves of local memory save a barrier, where both fit. */
+#define HALVES (TK * (TM + TN) <= 2048 ? 2 : 1)
 
 #define TILE_KERNEL __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1)))
 
@@ -69,76 +77,100 @@
 #define ACROSS_B(e)   ((e) % (TN / 4) * 4)
 #define ACROSS_B_K(e) ((e) / (TN / 4))
 
-/* Elements p[0..3], those from `left` on 0. */
-static inline float4 four_a(__global const float *p, long left)
+/* Elements p[0..3]; those from `n` on are 0 and not read. */
+static inline float4 four_a(__global const float *p, int n)
 {
+    if (n >= 4)
 #if ALIGNED
-    if (left >= 4)
         return *(__global const float4 *)p;
+#else
+        return vload4(0, p);
 #endif
-    float4 v = 0.0f;
-    if (left > 0)
-        v.x = p[0];
-    if (left > 1)
-        v.y = p[1];
-    if (left > 2)
-        v.z = p[2];
-    if (left > 3)
-        v.w = p[3];
-    return v;
+    return (float4)(n > 0 ? p[0] : 0.0f, n > 1 ? p[1] : 0.0f, n > 2 ? p[2] : 0.0f, 0.0f);
 }
 
-static inline float4 four_b(__global const WEIGHT *p, long left)
+static inline float4 four_b(__global const WEIGHT *p, int n)
 {
+    if (n >= 4)
 #if ALIGNED && W_TYPE == 0
-    if (left >= 4)
         return *(__global const float4 *)p;
 #elif ALIGNED && W_TYPE == 1
-    if (left >= 4)
         return as_float4(convert_uint4(*(__global const ushort4 *)p) << 16);
 #elif ALIGNED
-    if (left >= 4)
         return vloada_half4(0, (__global const half *)p);
+#else
+        return WEIGHTS(4, p);
 #endif
-    float4 v = 0.0f;
-    if (left > 0)
-        v.x = weight_widen(p);
-    if (left > 1)
-        v.y = weight_widen(p + 1);
-    if (left > 2)
-        v.z = weight_widen(p + 2);
-    if (left > 3)
-        v.w = weight_widen(p + 3);
-    return v;
+    return (float4)(n > 0 ? weight_widen(p) : 0.0f, n > 1 ? weight_widen(p + 1) : 0.0f,
+                    n > 2 ? weight_widen(p + 2) : 0.0f, 0.0f);
 }
 
-/* A strip of op(A): the tile's rows i0.. at k0.., k's from `end` on 0; into registers, then into
- * local memory as a[k][row]. */
-static inline void read_a(float4 *r, __global const float *A, long lda, long i0, long M, long k0,
-                          long end)
+/* What an item reads of a strip of op(A): where, and how many of the four there are. Rows beyond
+ * the last are read as the last where that costs nothing; what is computed of them is not stored.
+ */
+#define FOR_READS(i, e, reads, fours)                                                              \
+    UNROLL                                                                                         \
+    for (int i = 0, e = (int)get_local_id(0); i < reads; i++, e += ITEMS)                          \
+        if (fours % ITEMS == 0 || e < fours)
+
+static inline void start_a(int *at, int *n, int lda, long i0, long M)
 {
-    UNROLL
-    for (int i = 0; i < READS_A; i++) {
-        const int e = (int)get_local_id(0) + i * ITEMS;
-        if (FOURS_A % ITEMS != 0 && e >= FOURS_A)
-            continue;
+    FOR_READS(i, e, READS_A, FOURS_A)
+    {
 #if A_BY_COL
-        const long row = i0 + ACROSS_A(e), k = k0 + ACROSS_A_K(e);
-        r[i] = k < end ? four_a(A + k * lda + row, M - row) : (float4)(0.0f);
+        n[i] = (int)clamp(M - i0 - ACROSS_A(e), 0L, 4L);
+        at[i] = ACROSS_A_K(e) * lda + ACROSS_A(e);
 #else
-        const long row = i0 + ALONG_OF(e), k = k0 + ALONG(e);
-        r[i] = row < M ? four_a(A + row * lda + k, end - k) : (float4)(0.0f);
+        n[i] = 4;
+        at[i] = (int)min((long)ALONG_OF(e), M - 1 - i0) * lda + ALONG(e);
 #endif
     }
 }
 
+static inline void start_b(int *at, int *n, int ldb, long j0, long N)
+{
+    FOR_READS(i, e, READS_B, FOURS_B)
+    {
+#if B_BY_ROW
+        n[i] = 4;
+        at[i] = (int)min((long)ALONG_OF(e), N - 1 - j0) * ldb + ALONG(e);
+#else
+        n[i] = (int)clamp(N - j0 - ACROSS_B(e), 0L, 4L);
+        at[i] = ACROSS_B_K(e) * ldb + ACROSS_B(e);
+#endif
+    }
+}
+
+/* The strip that begins at p into registers; `ks` of its k's exist, the others are 0. */
+static inline void read_a(float4 *r, __global const float *p, const int *at, const int *n, int ks)
+{
+    FOR_READS(i, e, READS_A, FOURS_A)
+    {
+#if A_BY_COL
+        r[i] = four_a(p + at[i], ks >= TK || ACROSS_A_K(e) < ks ? n[i] : 0);
+#else
+        r[i] = four_a(p + at[i], ks >= TK ? 4 : ks - ALONG(e));
+#endif
+    }
+}
+
+static inline void read_b(float4 *r, __global const WEIGHT *p, const int *at, const int *n, int ks)
+{
+    FOR_READS(i, e, READS_B, FOURS_B)
+    {
+#if B_BY_ROW
+        r[i] = four_b(p + at[i], ks >= TK ? 4 : ks - ALONG(e));
+#else
+        r[i] = four_b(p + at[i], ks >= TK || ACROSS_B_K(e) < ks ? n[i] : 0);
+#endif
+    }
+}
+
+/* Registers into local memory: a[k][row], b[k][column]. */
 LOCAL_FN void put_a(__local float *a, const float4 *r)
 {
-    UNROLL
-    for (int i = 0; i < READS_A; i++) {
-        const int e = (int)get_local_id(0) + i * ITEMS;
-        if (FOURS_A % ITEMS != 0 && e >= FOURS_A)
-            continue;
+    FOR_READS(i, e, READS_A, FOURS_A)
+    {
 #if A_BY_COL
         *(__local float4 *)(a + ACROSS_A_K(e) * PITCH_A + ACROSS_A(e)) = r[i];
 #else
@@ -151,32 +183,10 @@ LOCAL_FN void put_a(__local float *a, const float4 *r)
     }
 }
 
-/* The same of op(B): columns j0.., as b[k][column]. */
-static inline void read_b(float4 *r, __global const WEIGHT *B, long ldb, long j0, long N, long k0,
-                          long end)
-{
-    UNROLL
-    for (int i = 0; i < READS_B; i++) {
-        const int e = (int)get_local_id(0) + i * ITEMS;
-        if (FOURS_B % ITEMS != 0 && e >= FOURS_B)
-            continue;
-#if B_BY_ROW
-        const long col = j0 + ALONG_OF(e), k = k0 + ALONG(e);
-        r[i] = col < N ? four_b(B + col * ldb + k, end - k) : (float4)(0.0f);
-#else
-        const long col = j0 + ACROSS_B(e), k = k0 + ACROSS_B_K(e);
-        r[i] = k < end ? four_b(B + k * ldb + col, N - col) : (float4)(0.0f);
-#endif
-    }
-}
-
 LOCAL_FN void put_b(__local float *b, const float4 *r)
 {
-    UNROLL
-    for (int i = 0; i < READS_B; i++) {
-        const int e = (int)get_local_id(0) + i * ITEMS;
-        if (FOURS_B % ITEMS != 0 && e >= FOURS_B)
-            continue;
+    FOR_READS(i, e, READS_B, FOURS_B)
+    {
 #if B_BY_ROW
         __local float *to = b + ALONG(e) * PITCH_B + ALONG_OF(e);
         to[0] = r[i].x;
@@ -189,8 +199,9 @@ LOCAL_FN void put_b(__local float *b, const float4 *r)
     }
 }
 
-/* The item's rows and columns within the tile. */
-#define ROW(i) ((i) / 4 * (TM / (IM / 4)) + (int)get_local_id(0) / ACROSS * 4 + (i) % 4)
+/* The item's rows (in groups of RG) and columns (of four) within the tile. */
+#define RG     (IM < 4 ? IM : 4)
+#define ROW(i) ((i) / RG * (TM / (IM / RG)) + (int)get_local_id(0) / ACROSS * RG + (i) % RG)
 #define COL(g) ((g) * (TN / (IN / 4)) + (int)get_local_id(0) % ACROSS * 4)
 
 /* acc += one k of the strips. */
@@ -200,8 +211,15 @@ LOCAL_FN void multiply(float4 acc[IM][IN / 4], __local const float *a, __local c
     float4 y[IN / 4];
 
     UNROLL
-    for (int i = 0; i < IM; i += 4)
+    for (int i = 0; i < IM; i += RG) {
+#if IM >= 4
         vstore4(*(__local const float4 *)(a + ROW(i)), 0, x + i);
+#elif IM == 2
+        vstore2(*(__local const float2 *)(a + ROW(i)), 0, x + i);
+#else
+        x[i] = a[ROW(i)];
+#endif
+    }
     UNROLL
     for (int g = 0; g < IN / 4; g++)
         y[g] = *(__local const float4 *)(b + COL(g));
@@ -248,17 +266,21 @@ TILE_KERNEL void matmul_tile(TENSOR(float, C), long ldc, long stride_c, TENSOR(c
                              long stride_b, long M, long N, long K, long parts, long length,
                              float alpha, int accumulate)
 {
-    __local float a[2][TK * PITCH_A] __attribute__((aligned(16)));
-    __local float b[2][TK * PITCH_B] __attribute__((aligned(16)));
+    __local float a[HALVES][TK * PITCH_A] __attribute__((aligned(16)));
+    __local float b[HALVES][TK * PITCH_B] __attribute__((aligned(16)));
     const long item = get_group_id(2) / parts, part = get_group_id(2) % parts;
     const long i0 = (long)get_group_id(1) * TM, j0 = (long)get_group_id(0) * TN;
     __global float *c = TENSOR_PTR(C) + item * stride_c + part * M * N;
-    __global const float *pa = TENSOR_PTR(A) + item * stride_a;
-    __global const WEIGHT *pb = TENSOR_PTR(B) + item * stride_b;
     const long begin = part * length, end = min(begin + length, K);
+    const long step_a = A_BY_COL ? TK * lda : TK, step_b = B_BY_ROW ? TK : TK * ldb;
+    __global const float *A = TENSOR_PTR(A) + item * stride_a + /* where the strip begins */
+                              (A_BY_COL ? begin * lda + i0 : i0 * lda + begin);
+    __global const WEIGHT *B =
+        TENSOR_PTR(B) + item * stride_b + (B_BY_ROW ? j0 * ldb + begin : begin * ldb + j0);
     const int chain = alpha == 1.0f;
+    int at_a[READS_A], at_b[READS_B], na[READS_A], nb[READS_B];
     float4 acc[IM][IN / 4], ra[READS_A], rb[READS_B];
-    int half_now = 0;
+    int now = 0;
 
     UNROLL
     for (int i = 0; i < IM; i++) {
@@ -269,32 +291,45 @@ TILE_KERNEL void matmul_tile(TENSOR(float, C), long ldc, long stride_c, TENSOR(c
                                                        : (float4)(0.0f);
         }
     }
-    read_a(ra, pa, lda, i0, M, begin, end);
-    read_b(rb, pb, ldb, j0, N, begin, end);
-    put_a(a[0], ra);
-    put_b(b[0], rb);
-    barrier(CLK_LOCAL_MEM_FENCE);
+    start_a(at_a, na, (int)lda, i0, M);
+    start_b(at_b, nb, (int)ldb, j0, N);
+    if (begin < end) {
+        read_a(ra, A, at_a, na, (int)min(end - begin, (long)TK));
+        read_b(rb, B, at_b, nb, (int)min(end - begin, (long)TK));
+        put_a(a[0], ra);
+        put_b(b[0], rb);
+        barrier(CLK_LOCAL_MEM_FENCE);
+    }
     for (long k0 = begin; k0 < end; k0 += TK) {
-        const int more = k0 + TK < end;
+        const long left = end - k0; /* k's of this strip and those behind it */
 
-        if (more) {
-            read_a(ra, pa, lda, i0, M, k0 + TK, end);
-            read_b(rb, pb, ldb, j0, N, k0 + TK, end);
+        A += step_a;
+        B += step_b;
+        if (left >= 2 * TK) {
+            read_a(ra, A, at_a, na, TK);
+            read_b(rb, B, at_b, nb, TK);
+        } else if (left > TK) {
+            read_a(ra, A, at_a, na, (int)(left - TK));
+            read_b(rb, B, at_b, nb, (int)(left - TK));
         }
-        if (k0 + TK <= end) {
-            UNROLL
+        if (left >= TK) {
+            UNROLL_K
             for (int k = 0; k < TK; k++)
-                multiply(acc, a[half_now] + k * PITCH_A, b[half_now] + k * PITCH_B);
+                multiply(acc, a[now] + k * PITCH_A, b[now] + k * PITCH_B);
         } else {
-            _Pragma("unroll 1") for (int k = 0; k < (int)(end - k0); k++)
-                multiply(acc, a[half_now] + k * PITCH_A, b[half_now] + k * PITCH_B);
+            _Pragma("unroll 1") for (int k = 0; k < (int)left; k++)
+                multiply(acc, a[now] + k * PITCH_A, b[now] + k * PITCH_B);
         }
-        if (more) {
-            put_a(a[1 - half_now], ra);
-            put_b(b[1 - half_now], rb);
+        if (left > TK) {
+#if TK * (TM + TN) > 2048
+            barrier(CLK_LOCAL_MEM_FENCE);
+#else
+            now = 1 - now;
+#endif
+            put_a(a[now], ra);
+            put_b(b[now], rb);
             barrier(CLK_LOCAL_MEM_FENCE);
         }
-        half_now = 1 - half_now;
     }
     UNROLL
     for (int i = 0; i < IM; i++) {

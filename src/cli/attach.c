@@ -64,33 +64,41 @@ static void attach_print_log(const char *run_dir)
     free(path);
 }
 
-static bool attach_is_live(const madpo_detached *run)
-{
-    madpo_run_reader *reader = NULL;
-    long pid = 0;
-    bool live = madpo_run_reader_open(&reader, run->dir, NULL) == MADPO_OK &&
-                madpo_run_reader_is_live(reader, &pid) && pid == run->pid;
-
-    madpo_run_reader_close(reader);
-    return live;
-}
-
 /* A process that has let go of its run is about to end: wait for its exit code a little. */
 static int attach_code(madpo_detached *run)
 {
     const struct timespec pause = {0, 20000000};
 
-    for (int i = 0; i < 250 && madpo__detached_code(run) < 0 && !attach_is_live(run); i++)
+    for (int i = 0; i < 250 && madpo__detached_code(run) < 0 && !madpo__detached_is_live(run); i++)
         nanosleep(&pause, NULL);
     return madpo__detached_code(run);
 }
 
 static void attach_say_back(const madpo_detached *run)
 {
-    printf("The run goes on, as process %ld.\n"
-           "    back to it:  madpo watch %s --control\n"
-           "    to stop it:  madpo ctl %s stop\n",
-           run->pid, run->dir, run->dir);
+    if (run->experiment)
+        printf("The experiment goes on, as process %ld.\n"
+               "    back to it:  madpo watch %s --control\n"
+               "    to stop it:  kill %ld   (it finishes the step; the same command goes on)\n",
+               run->pid, run->dir, run->pid);
+    else
+        printf("The run goes on, as process %ld.\n"
+               "    back to it:  madpo watch %s --control\n"
+               "    to stop it:  madpo ctl %s stop\n",
+               run->pid, run->dir, run->dir);
+}
+
+/* The results of an experiment, whole or with cells that failed. */
+static void attach_print_results(const char *dir)
+{
+    char *path = NULL, *text = NULL;
+    size_t n = 0;
+
+    if (madpo_path_join(&path, dir, "results.md", NULL) == MADPO_OK && madpo_file_exists(path) &&
+        madpo_file_read(&text, &n, path, NULL) == MADPO_OK)
+        fputs(text, stdout);
+    free(text);
+    free(path);
 }
 
 int madpo__attach(madpo_detached *run)
@@ -110,7 +118,10 @@ int madpo__attach(madpo_detached *run)
         attach_say_back(run);
         return MADPO_EXIT_DONE;
     }
-    attach_print_log(run->dir);
+    if (!run->experiment)
+        attach_print_log(run->dir);
+    else if (code == MADPO_EXIT_DONE)
+        attach_print_results(run->dir);
     fflush(stdout);
     if (code == MADPO_EXIT_DONE)
         printf("done; everything is in %s\n", run->dir);

@@ -5,8 +5,10 @@
 #include <unistd.h>
 
 #include "base/strbuf.h"
+#include "cli/attach.h"
 #include "cli/commands.h"
 #include "cli/configure.h"
+#include "cli/detach.h"
 #include "cli/output.h"
 #include "cli/screen.h"
 #include "cli/signals.h"
@@ -15,7 +17,7 @@
 typedef struct experiment_options {
     madpo_cli_configure configure;
     const char *out, *only;
-    bool list, retry, headless, json, quiet;
+    bool list, retry, no_tui, headless, json, quiet;
 } experiment_options;
 
 static int experiment_run(int argc, char **argv);
@@ -35,6 +37,8 @@ static const madpo_cli_option experiment_table[] = {
      "diverged stays failed, and one that lost its device or disk goes on."},
     {"device", "S", MADPO_CLI_TEXT, offsetof(experiment_options, configure.device), 0,
      "OpenCL device: auto, gpu, cpu, a number of madpo devices, or part of a name."},
+    {"no-tui", NULL, MADPO_CLI_FLAG, offsetof(experiment_options, no_tui), 0,
+     "On a terminal: messages and a line of progress instead of the front end."},
     {"headless", NULL, MADPO_CLI_FLAG, offsetof(experiment_options, headless), 0,
      "Plain lines even on a terminal: nothing is redrawn, nothing is asked."},
     {"json", NULL, MADPO_CLI_FLAG, offsetof(experiment_options, json), 0,
@@ -59,7 +63,12 @@ const madpo_cli_command madpo__command_experiment = {
         "\n"
         "    The same command goes on with an experiment that was stopped: what is finished is\n"
         "    not done again. A longer list of methods or seeds adds cells. A cell that fails is\n"
-        "    recorded, and the others go on.\n",
+        "    recorded, and the others go on.\n"
+        "\n"
+        "    On a terminal the experiment is a process of its own, and the front end shows its\n"
+        "    cells as madpo watch DIR --control does: Enter opens one, q leaves the experiment\n"
+        "    going, Q stops it. Elsewhere, or with --no-tui, --headless, --json or --quiet,\n"
+        "    messages and progress are printed.\n",
     .options = experiment_table,
     .more = "SIGNALS\n"
             "    INT, TERM, HUP  finish the step, save a checkpoint, exit with 3; a second one\n"
@@ -122,6 +131,7 @@ static int experiment_end(const madpo_experiment *experiment, const experiment_o
         return madpo__cli_fail(&err);
     if (!o->json)
         fputs(report, stdout);
+    fflush(stdout); /* before what standard error says of it */
     free(report);
     for (size_t i = 0; i < n; i++)
         n_failed += strcmp(madpo_experiment_cell_status(experiment, i, NULL), "failed") == 0;
@@ -150,6 +160,35 @@ static int experiment_go(madpo_experiment *experiment, const experiment_options 
     return MADPO_EXIT_STOPPED;
 }
 
+/* In this process. */
+static int experiment_here(madpo_experiment *experiment, const experiment_options *o,
+                           madpo_cli_screen *screen)
+{
+    madpo__signals_catch(screen->out != NULL && isatty(STDERR_FILENO));
+    return experiment_go(experiment, o, screen);
+}
+
+/* As a process of its own, which writes plain lines to DIR/trainer.out, under the front end; in
+ * the new process this goes on as experiment_here. */
+static int experiment_attached(madpo_experiment *experiment, const experiment_options *o,
+                               madpo_cli_screen *screen)
+{
+    madpo_detached run;
+    int rc;
+
+    printf("%s: starting, as a process of its own\n", o->out);
+    rc = madpo__detach_experiment(&run, o->out);
+    if (rc < 0) {
+        madpo__screen_dispose(screen); /* what it found out was of the terminal */
+        madpo__screen_init(screen, true, false, false);
+        rc = experiment_here(experiment, o, screen);
+    } else if (rc == MADPO_EXIT_DONE) {
+        rc = madpo__attach(&run);
+    }
+    madpo__detached_dispose(&run);
+    return rc;
+}
+
 static int experiment_with(const experiment_options *o)
 {
     madpo_error err = MADPO_ERROR_INIT;
@@ -167,14 +206,14 @@ static int experiment_with(const experiment_options *o)
     if (rc >= 0)
         return rc;
     madpo__screen_init(&screen, o->headless, o->json, o->quiet);
-    if (madpo_experiment_new(&experiment, config, &how, &err) != MADPO_OK) {
+    if (madpo_experiment_new(&experiment, config, &how, &err) != MADPO_OK)
         rc = madpo__cli_fail(&err);
-    } else if (o->list) {
+    else if (o->list)
         rc = experiment_list(experiment);
-    } else {
-        madpo__signals_catch(screen.out != NULL && isatty(STDERR_FILENO));
-        rc = experiment_go(experiment, o, &screen);
-    }
+    else if (!o->no_tui && !o->headless && !o->json && !o->quiet && madpo__attach_possible())
+        rc = experiment_attached(experiment, o, &screen);
+    else
+        rc = experiment_here(experiment, o, &screen);
     madpo_experiment_free(experiment);
     madpo__screen_dispose(&screen);
     madpo_config_free(config);

@@ -8,11 +8,10 @@
 #include "base/error.h"
 #include "cli/commands.h"
 #include "cli/output.h"
-#include "run/reader.h"
 #include "tui/tui.h"
 
 typedef struct watch_options {
-    const char *dump, *at, *glyphs, *color, *background, *script;
+    const char *dump, *panel, *at, *glyphs, *color, *background, *script;
     madpo_cli_list compare;
     double every;
     bool no_mouse, plain, control;
@@ -40,6 +39,9 @@ static const madpo_cli_option watch_table[] = {
      "Seconds between plain lines (10)."},
     {"dump-screen", "WxH", MADPO_CLI_TEXT, offsetof(watch_options, dump), 0,
      "Print one picture of this size as text and end."},
+    {"dump-panel", "NAME", MADPO_CLI_TEXT, offsetof(watch_options, panel), 0,
+     "Print what a panel shows as numbers, a table with tabs, and end: loss, margins, samples, "
+     "rewards, weights, system, metrics, groups, pair or log; of an experiment: cells."},
     {"at", "STEP", MADPO_CLI_TEXT, offsetof(watch_options, at), 0,
      "Begin at this step of the policy, or at STAGE:STEP, instead of now."},
     {"script", "FILE", MADPO_CLI_TEXT, offsetof(watch_options, script), 0,
@@ -51,8 +53,10 @@ const madpo_cli_command madpo__command_watch = {
     .synopsis = "[RUN] [OPTION...]",
     .summary = "look at a run on the terminal: curves, margins, weights, samples",
     .description =
-        "    Show the run directory RUN, or the newest run in runs/, while it is written or\n"
-        "    long after. Watching changes nothing: leaving, a lost terminal or a crash of the\n"
+        "    Show the run directory RUN, or the newest run in runs/ (or experiment in\n"
+        "    experiments/), while it is written or long after. Of an experiment's folder, its\n"
+        "    cells: Enter opens one. Watching changes nothing: leaving, a lost terminal or a crash "
+        "of the\n"
         "    picture never touches the training. The key ? explains all others.\n"
         "    With --control, keys ask the run to do what madpo ctl can ask of it.\n"
         "\n"
@@ -60,13 +64,17 @@ const madpo_cli_command madpo__command_watch = {
     .options = watch_table,
     .more = "ENVIRONMENT\n"
             "    NO_COLOR   set and not empty: no colours\n"
+            "    XDG_STATE_HOME\n"
+            "               where bookmarks are kept, in madpo/bookmarks (else ~/.local/state)\n"
             "    ESCDELAY   milliseconds that Esc waits for the rest of a key (25)\n"
             "\n"
             "EXAMPLES\n"
             "    madpo watch\n"
             "    madpo watch runs/a --compare runs/b\n"
             "    madpo watch runs/a --control\n"
+            "    madpo watch experiments/paper-small\n"
             "    madpo watch runs/a --dump-screen 120x40 --at 100\n"
+            "    madpo watch runs/a --dump-panel loss --at policy:100\n"
             "    madpo watch runs/a --dump-screen 80x24 --glyphs=ascii --script keys.txt\n",
     .run = watch_run,
 };
@@ -80,10 +88,12 @@ static madpo_status watch_find(char **out, const char *given, madpo_error *err)
         *out = strdup(given);
         return *out ? MADPO_OK : madpo_error_set(err, MADPO_ERR_NOMEM, "name of the run");
     }
-    st = madpo_run_find_latest(out, "runs", err);
+    st = madpo_tui_find_latest(out, err);
     if (st == MADPO_OK && !*out)
-        st = madpo_error_set(err, MADPO_ERR_IO,
-                             "there is no run in runs/; give the run's folder: madpo watch RUN");
+        st = madpo_error_set(
+            err, MADPO_ERR_IO,
+            "there is no run in runs/ and no experiment in experiments/; give the folder: "
+            "madpo watch RUN");
     return st;
 }
 
@@ -91,7 +101,7 @@ static madpo_status watch_work(const madpo_tui_options *options, bool plain, mad
 {
     const char *why = NULL;
 
-    if (options->dump)
+    if (options->dump || options->panel)
         return madpo_tui_dump(options, stdout, err);
     if (!plain && madpo_tui_has_terminal(&why))
         return madpo_tui_watch(options, err);
@@ -112,6 +122,7 @@ static int watch_run(int argc, char **argv)
                                  .mouse = !o.no_mouse,
                                  .control = o.control,
                                  .dump = o.dump,
+                                 .panel = o.panel,
                                  .at = o.at,
                                  .script = o.script,
                                  .plain_every = o.every > 0.05 ? o.every : 0.05};
@@ -123,8 +134,10 @@ static int watch_run(int argc, char **argv)
         rc = madpo__cli_usage("watch: at most %d runs to compare with", MADPO_TUI_COMPARED);
     if (rc < 0 && o.control && o.plain)
         rc = madpo__cli_usage("watch: --plain takes no keys; madpo ctl RUN steers the run");
-    if (rc < 0 && o.script && !o.dump)
-        rc = madpo__cli_usage("watch: --script types into the picture of --dump-screen");
+    if (rc < 0 && o.dump && o.panel)
+        rc = madpo__cli_usage("watch: --dump-screen or --dump-panel, one of them");
+    if (rc < 0 && o.script && !o.dump && !o.panel)
+        rc = madpo__cli_usage("watch: --script types into --dump-screen or --dump-panel");
     if (rc < 0) {
         for (size_t i = 0; i < o.compare.n; i++)
             options.compare[i] = o.compare.v[i];

@@ -70,24 +70,42 @@ static int detach_become(int out)
     return -1;
 }
 
+static bool detach_has(const char *dir, const char *name)
+{
+    char *path = NULL;
+    bool there = madpo_path_join(&path, dir, name, NULL) == MADPO_OK && madpo_file_exists(path);
+
+    free(path);
+    return there;
+}
+
+bool madpo__detached_is_live(const madpo_detached *run)
+{
+    char *path = NULL;
+    long pid = 0;
+    bool live = madpo_path_join(&path, run->dir, run->experiment ? "experiment.lock" : "run.lock",
+                                NULL) == MADPO_OK &&
+                madpo_lock_is_held(path, &pid) && pid == run->pid;
+
+    free(path);
+    return live;
+}
+
 /* Is the run there, written by this process, and does it listen? */
-static bool detach_is_up(const char *run_dir, long child, double *live_since)
+static bool detach_is_up(const madpo_detached *run, double *live_since)
 {
     const madpo_control_request status = {.action = MADPO_CONTROL_STATUS};
-    madpo_run_reader *reader = NULL;
     json_t *reply = NULL;
-    long pid = 0;
-    bool live, listens;
+    bool listens;
 
-    if (madpo_run_reader_open(&reader, run_dir, NULL) != MADPO_OK)
+    if (!detach_has(run->dir, run->experiment ? "experiment.json" : "run.json") ||
+        !madpo__detached_is_live(run))
         return false;
-    live = madpo_run_reader_is_live(reader, &pid) && pid == child;
-    madpo_run_reader_close(reader);
-    if (!live)
-        return false;
+    if (run->experiment)
+        return true;
     if (*live_since < 0.0)
         *live_since = madpo_clock_monotonic();
-    listens = madpo_control_ask(&reply, run_dir, &status, 1.0, NULL) == MADPO_OK;
+    listens = madpo_control_ask(&reply, run->dir, &status, 1.0, NULL) == MADPO_OK;
     json_decref(reply);
     return listens || madpo_clock_monotonic() - *live_since > listen_within;
 }
@@ -95,9 +113,12 @@ static bool detach_is_up(const char *run_dir, long child, double *live_since)
 static void detach_say_signal(const madpo_detached *run)
 {
     const char *name = strsignal(run->signal);
-    madpo_run_reader *reader = NULL;
 
-    if (madpo_run_reader_open(&reader, run->dir, NULL) == MADPO_OK)
+    if (run->experiment)
+        fprintf(stderr,
+                "madpo: the experiment was ended by signal %d (%s); the same command goes on\n",
+                run->signal, name);
+    else if (detach_has(run->dir, "run.json"))
         fprintf(stderr,
                 "madpo: the run was ended by signal %d (%s); go on with: madpo train --run %s "
                 "--resume\n",
@@ -105,7 +126,6 @@ static void detach_say_signal(const madpo_detached *run)
     else
         fprintf(stderr, "madpo: the run was ended by signal %d (%s) before it had begun\n",
                 run->signal, name);
-    madpo_run_reader_close(reader);
 }
 
 void madpo__detached_say_why(const madpo_detached *run)
@@ -184,7 +204,7 @@ static int detach_wait(madpo_detached *run)
     const struct timespec pause = {0, 20000000};
     double live_since = -1.0;
 
-    while (!detach_is_up(run->dir, run->pid, &live_since)) {
+    while (!detach_is_up(run, &live_since)) {
         if (madpo__detached_code(run) == MADPO_EXIT_DONE)
             break; /* so short a run that it is over */
         if (run->code > 0) {
@@ -213,16 +233,14 @@ static int detach_watch(madpo_detached *run)
     return rc;
 }
 
-int madpo__detach(madpo_detached *run, const char *run_dir, bool resume)
+/* Fork; see detach.h. `st` and `err` may say already that it cannot be. */
+static int detach_start(madpo_detached *run, madpo_status st, madpo_error *err)
 {
-    madpo_error err = MADPO_ERROR_INIT;
     int out = -1, rc;
     pid_t child = -1;
-    madpo_status st = detach_check(run_dir, resume, &err);
 
-    *run = (madpo_detached){.dir = run_dir, .code = -1};
     if (st == MADPO_OK)
-        st = detach_open(&out, &run->path, run_dir, &err);
+        st = detach_open(&out, &run->path, run->dir, err);
     if (st == MADPO_OK) {
         off_t end = lseek(out, 0, SEEK_END);
 
@@ -231,11 +249,11 @@ int madpo__detach(madpo_detached *run, const char *run_dir, bool resume)
         signal(SIGCHLD, SIG_DFL); /* where it was ignored, there would be no exit code */
         child = fork();
         if (child < 0)
-            st = madpo_error_errno(&err, MADPO_ERR_IO, errno, "cannot start a process");
+            st = madpo_error_errno(err, MADPO_ERR_IO, errno, "cannot start a process");
     }
     run->pid = (long)child;
     if (st != MADPO_OK) {
-        rc = madpo__cli_fail(&err);
+        rc = madpo__cli_fail(err);
     } else if (child == 0) {
         rc = detach_become(out);
         out = -1;
@@ -245,6 +263,22 @@ int madpo__detach(madpo_detached *run, const char *run_dir, bool resume)
     if (out >= 0)
         close(out);
     return rc;
+}
+
+int madpo__detach(madpo_detached *run, const char *run_dir, bool resume)
+{
+    madpo_error err = MADPO_ERROR_INIT;
+
+    *run = (madpo_detached){.dir = run_dir, .code = -1};
+    return detach_start(run, detach_check(run_dir, resume, &err), &err);
+}
+
+int madpo__detach_experiment(madpo_detached *run, const char *dir)
+{
+    madpo_error err = MADPO_ERROR_INIT;
+
+    *run = (madpo_detached){.dir = dir, .experiment = true, .code = -1};
+    return detach_start(run, MADPO_OK, &err);
 }
 
 void madpo__detached_dispose(madpo_detached *run)

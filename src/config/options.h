@@ -124,6 +124,7 @@ typedef struct madpo_options {
         double soft_scale;
         char *beta_mode;       /* "authors" | "notebook" */
         double keep, momentum; /* beta-dpo's filter; running values */
+        int64_t kl_pairs;      /* held-out pairs whose KL is measured, 0 = none */
         char *reference;       /* reference.jsonl of another run, "" = computed here */
     } policy;
     struct {

@@ -276,6 +276,9 @@ const madpo__key madpo__keys[] = {
     STRING("policy.reference", policy.reference, "", "file",
            "Log-probs of the reference from an earlier run on the same pairs and model, its "
            "reference.jsonl; empty = compute them"),
+    INT("policy.kl_pairs", policy.kl_pairs, 16, 0, 1000000, "pairs",
+        "Held-out pairs over whose answers each evaluation measures KL(policy || reference), exact "
+        "over the vocabulary; 0 = none"),
     CHOICE("policy.margin", policy.margin, "reward", "reward, scores",
            "Margin h of a pair: the reward model's, or the difference of the pair's true scores"),
     BOOL("policy.average", policy.average, false,

@@ -21,8 +21,7 @@ const char *madpo_dtype_name(madpo_dtype dtype)
     return names[dtype];
 }
 
-/* The most this device may hold: the option, else what the driver says. 0 = unknown. */
-static uint64_t buffer_limit(const madpo_device *dev)
+uint64_t madpo_device_get_limit(const madpo_device *dev)
 {
     const uint64_t own = dev->info.global_bytes, set = dev->options.memory_limit_bytes;
 
@@ -33,7 +32,7 @@ static uint64_t buffer_limit(const madpo_device *dev)
 static madpo_status buffer_check(const madpo_device *dev, uint64_t bytes, const char *label,
                                  madpo_error *err)
 {
-    const uint64_t limit = buffer_limit(dev);
+    const uint64_t limit = madpo_device_get_limit(dev);
     const bool by_option = limit && limit == dev->options.memory_limit_bytes;
     const uint64_t left = dev->stats.bytes < limit ? limit - dev->stats.bytes : 0;
 

@@ -172,6 +172,11 @@ madpo_device_stats madpo_device_get_stats(const madpo_device *dev)
     return dev->stats;
 }
 
+void madpo_device_reset_peak(madpo_device *dev)
+{
+    dev->stats.peak_bytes = dev->stats.bytes;
+}
+
 cl_device_id madpo_device_native_id(const madpo_device *dev)
 {
     return dev->id;

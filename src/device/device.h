@@ -87,5 +87,9 @@ typedef struct madpo_device_stats {
     uint64_t cache_hits, cache_misses; /* program binary cache */
 } madpo_device_stats;
 madpo_device_stats madpo_device_get_stats(const madpo_device *dev);
+/* Count peak_bytes from what is held now on. */
+void madpo_device_reset_peak(madpo_device *dev);
+/* Bytes that may be held: the option, else what the driver says; 0 = unknown. */
+uint64_t madpo_device_get_limit(const madpo_device *dev);
 
 #endif

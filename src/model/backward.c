@@ -6,6 +6,7 @@
  * add to them: zeroing costs no pass of its own. */
 #include <math.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "model/internal.h"
 #include "ops/act.h"
@@ -27,6 +28,7 @@ typedef struct back {
     int64_t T;
     bool add; /* add to the weights' gradients instead of writing them */
     madpo_error *err;
+    double began;    /* where it is timed */
     madpo_status st; /* first failure; the steps do nothing after it */
 } back;
 
@@ -378,6 +380,7 @@ static madpo_status back_begin(back *b, bool *go, const madpo_batch *batch, cons
     madpo_model *m = b->m;
 
     *go = false;
+    b->began = m->timed ? madpo_clock_monotonic() : 0;
     if (!m->options.train)
         return madpo_error_set(b->err, MADPO_ERR_USAGE, "a model without gradients cannot go back");
     if (m->done != want)
@@ -399,6 +402,10 @@ static madpo_status back_end(back *b)
 {
     /* After a failure the gradients are neither old nor new: the next pass starts afresh. */
     b->m->grads_pending = b->st != MADPO_OK;
+    if (b->m->timed && b->st == MADPO_OK) {
+        b->st = madpo_device_finish(b->m->dev, b->err);
+        b->m->times.backward += madpo_clock_monotonic() - b->began;
+    }
     return b->st;
 }
 

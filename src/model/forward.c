@@ -5,6 +5,7 @@
  * bit. */
 #include <math.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "model/internal.h"
 #include "ops/act.h"
@@ -370,8 +371,20 @@ void madpo_model_set_pass(madpo_model *m, bool train, uint64_t seed, uint64_t co
     m->pass_counter = counter;
 }
 
-madpo_status madpo_model_logps(madpo_model *m, const madpo_batch *batch, float *logp, bool *top,
-                               madpo_error *err)
+void madpo_model_set_timed(madpo_model *m, bool timed)
+{
+    m->timed = timed;
+    if (timed)
+        m->times = (madpo_model_times){0};
+}
+
+madpo_model_times madpo_model_get_times(const madpo_model *m)
+{
+    return m->times;
+}
+
+static madpo_status forward_logps(madpo_model *m, const madpo_batch *batch, float *logp, bool *top,
+                                  madpo_error *err)
 {
     int64_t R = batch->R;
     madpo_head_dims dims = {.T = batch->T, .C = m->config.C, .V = m->config.V, .R = R};
@@ -402,6 +415,34 @@ madpo_status madpo_model_logps(madpo_model *m, const madpo_batch *batch, float *
     return MADPO_OK;
 }
 
+madpo_status madpo_model_logps(madpo_model *m, const madpo_batch *batch, float *logp, bool *top,
+                               madpo_error *err)
+{
+    double began = m->timed ? madpo_clock_monotonic() : 0;
+    madpo_status st = forward_logps(m, batch, logp, top, err);
+
+    if (m->timed)
+        m->times.forward += madpo_clock_monotonic() - began;
+    return st;
+}
+
+madpo_status madpo_model_rows(madpo_model *m, const madpo_batch *batch, madpo_tensor rows,
+                              madpo_error *err)
+{
+    madpo_status st = forward_batch(m, batch, err);
+
+    if (st != MADPO_OK || batch->R == 0)
+        return st;
+    /* a gather is a look-up in the table of hidden states */
+    return madpo_embedding_fwd(m->dev, rows, m->batch.row_token, m->hidden, 1, batch->R,
+                               m->config.C, err);
+}
+
+madpo_tensor madpo_model_head(const madpo_model *m)
+{
+    return m->w.top.head;
+}
+
 madpo_head_io madpo__head_io(const madpo_model *m, int64_t R)
 {
     return (madpo_head_io){.hidden = m->hidden,
@@ -418,6 +459,7 @@ madpo_head_io madpo__head_io(const madpo_model *m, int64_t R)
 madpo_status madpo_model_rewards(madpo_model *m, const madpo_batch *batch, float *reward,
                                  madpo_error *err)
 {
+    double began = m->timed ? madpo_clock_monotonic() : 0;
     madpo_status st;
 
     if (!m->options.reward_head)
@@ -430,5 +472,7 @@ madpo_status madpo_model_rewards(madpo_model *m, const madpo_batch *batch, float
         st = madpo_tensor_read(m->dev, m->out, reward, batch->n_seq, err);
     if (st == MADPO_OK)
         m->done = MADPO__DONE_REWARDS;
+    if (m->timed)
+        m->times.forward += madpo_clock_monotonic() - began;
     return st;
 }

@@ -114,6 +114,8 @@ struct madpo_model {
 
     bool pass_train; /* madpo_model_set_pass */
     uint64_t pass_seed, pass_counter;
+    bool timed; /* madpo_model_set_timed */
+    madpo_model_times times;
     bool has_expect; /* the last forward pass filled `expect` */
     bool use_packed; /* this provider gains from packed copies, and there is room for them */
     bool packed_stale;

@@ -99,6 +99,14 @@ madpo_status madpo_model_merge(madpo_model *model, madpo_error *err) MADPO_MUST_
  * pass through them may be cheaper. Evaluation (how a model begins) applies none. */
 void madpo_model_set_pass(madpo_model *model, bool train, uint64_t seed, uint64_t counter);
 
+/* Seconds the caller spent in forward passes (with reading the results) and backward passes since
+ * the model was set to time them; a backward pass is then waited for. Off at first. */
+typedef struct madpo_model_times {
+    double forward, backward;
+} madpo_model_times;
+void madpo_model_set_timed(madpo_model *model, bool timed); /* on: from 0 */
+madpo_model_times madpo_model_get_times(const madpo_model *model);
+
 const madpo_model_config *madpo_model_get_config(const madpo_model *model);
 madpo_device *madpo_model_get_device(const madpo_model *model);
 
@@ -153,6 +161,12 @@ madpo_status madpo_model_zero_grads(madpo_model *model, madpo_error *err) MADPO_
  * _backward. */
 madpo_status madpo_model_logps(madpo_model *model, const madpo_batch *batch, float *logp, bool *top,
                                madpo_error *err) MADPO_MUST_CHECK;
+/* The hidden states that predict the batch's rows: runs the forward pass into rows [R,C] f32,
+ * device, write. Enqueued. There is no way back through it. */
+madpo_status madpo_model_rows(madpo_model *model, const madpo_batch *batch, madpo_tensor rows,
+                              madpo_error *err) MADPO_MUST_CHECK;
+/* W [V,C] of logits = W row: the head, or the embedding it is tied to. Borrowed. */
+madpo_tensor madpo_model_head(const madpo_model *model);
 /* Accumulate gradients for dLoss/dlogp = coef [R] of the batch just given to madpo_model_logps.
  * Enqueued. */
 madpo_status madpo_model_backward_logps(madpo_model *model, const madpo_batch *batch,

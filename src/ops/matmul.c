@@ -143,7 +143,7 @@ static madpo_status matmul_run(madpo_device *dev, madpo_matmul_provider provider
     provider = matmul_provider(dev, provider);
     if (provider == MADPO_MATMUL_PANEL || p->K == 0)
         return madpo__panel_run(dev, madpo__panel_of(dev), p, C, A, B, packed, err);
-    if (provider == MADPO_MATMUL_TILE)
+    if (provider == MADPO_MATMUL_TILE && madpo__tile_takes(p))
         return madpo__tile_run(dev, madpo__tile_of(dev, p), p, C, A, B, err);
     return madpo__clblast_run(dev, p, C, A, B, MADPO__WIDEN_MOST, err);
 }
@@ -178,7 +178,7 @@ int64_t madpo_matmul_workspace_with(const madpo_device *dev, madpo_matmul_provid
     provider = matmul_provider(dev, provider);
     if (provider == MADPO_MATMUL_PANEL)
         return madpo__panel_workspace(madpo__panel_of(dev), &p);
-    if (provider == MADPO_MATMUL_TILE)
+    if (provider == MADPO_MATMUL_TILE && madpo__tile_takes(&p))
         return madpo__tile_workspace(dev, &p);
     return madpo__clblast_workspace(dev, &p, MADPO__WIDEN_MOST);
 }

@@ -49,10 +49,15 @@ typedef struct madpo__tile {
 
 /* Does the device have the work-group size and the local memory for every tile? */
 bool madpo__tile_fits(const madpo_device *dev);
+/* Are the product's leading dimensions small enough (below 2^24)? */
+bool madpo__tile_takes(const madpo__product *p);
 /* The tile for this product; and one by index, largest first, NULL beyond the last. */
 const madpo__tile *madpo__tile_of(const madpo_device *dev, const madpo__product *p);
 const madpo__tile *madpo__tile_by_index(int i);
 
+/* Floats of workspace that this very product takes (0 where K is not cut), and the most that it or
+ * one with smaller sizes may take. */
+int64_t madpo__tile_parts_floats(const madpo_device *dev, const madpo__product *p);
 int64_t madpo__tile_workspace(const madpo_device *dev, const madpo__product *p);
 madpo_status madpo__tile_run(madpo_device *dev, const madpo__tile *tile, const madpo__product *p,
                              madpo_tensor C, madpo_tensor A, madpo_tensor B,

@@ -10,9 +10,8 @@
 /* Largest first. Measured on an H200 (tests/bench/tile.c): the larger a tile, the more it does with
  * what it reads, as long as there are enough of them to keep every compute unit busy. */
 static const madpo__tile tiles[] = {
-    {128, 128, 8, 8, 8},
     {64, 64, 16, 8, 4},
-    {32, 32, 16, 4, 4},
+    {32, 32, 64, 2, 4},
 };
 enum { N_TILES = (int)(sizeof tiles / sizeof *tiles), DEFINES = 160 };
 
@@ -49,6 +48,14 @@ const madpo__tile *madpo__tile_of(const madpo_device *dev, const madpo__product 
     return &tiles[N_TILES - 1];
 }
 
+/* The kernel counts within a tile and a strip of 64 in ints. */
+bool madpo__tile_takes(const madpo__product *p)
+{
+    const int64_t most = (int64_t)1 << 24;
+
+    return p->lda < most && p->ldb < most;
+}
+
 bool madpo__tile_fits(const madpo_device *dev)
 {
     const madpo_device_info *info = madpo_device_get_info(dev);
@@ -75,12 +82,19 @@ static int64_t tile_length(const madpo__tile *t, const madpo__product *p, int64_
     return tile_count(tile_count(p->K, parts), t->tk) * t->tk;
 }
 
-/* Parts are wanted where tiles are fewer than compute units; together they are then at most three
- * times as many. */
+int64_t madpo__tile_parts_floats(const madpo_device *dev, const madpo__product *p)
+{
+    const int64_t parts = tile_parts(dev, madpo__tile_of(dev, p), p);
+
+    return parts > 1 ? p->batch * parts * p->M * p->N : 0;
+}
+
+/* Parts are wanted where even the smallest tiles are fewer than compute units; together the parts'
+ * tiles are then at most three times as many. */
 int64_t madpo__tile_workspace(const madpo_device *dev, const madpo__product *p)
 {
     const int64_t units = madpo_device_get_info(dev)->compute_units;
-    const int64_t most = 3 * units * tiles[0].tm * tiles[0].tn;
+    const int64_t most = 3 * units * tiles[N_TILES - 1].tm * tiles[N_TILES - 1].tn;
     const int64_t all = p->K / PART_K * p->M * p->N * p->batch;
 
     return !p->ta || p->K < 2 * PART_K ? 0 : all < most ? all : most;

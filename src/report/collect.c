@@ -116,6 +116,17 @@ static madpo_status take_step(collector *c, json_t *event, madpo_error *err)
     return take_numbers(c->report, event, err);
 }
 
+/* What the run cost: memory counts, and is held beside the steps. */
+static madpo_status take_system(collector *c, json_t *event, madpo_error *err)
+{
+    madpo__stage *s = stage_get(c->report, madpo__string(event, "stage"));
+    double peak = madpo__number(event, "device_peak_bytes");
+
+    if (s && peak > s->peak_bytes)
+        s->peak_bytes = peak;
+    return isnan(madpo__number(event, "step")) ? MADPO_OK : take_numbers(c->report, event, err);
+}
+
 /* A held-out evaluation of the step loop, or a result of its own; of each kind the last counts. */
 static madpo_status take_eval(collector *c, json_t *event, madpo_error *err)
 {
@@ -203,6 +214,8 @@ static madpo_status take_event(collector *c, json_t *event, madpo_error *err)
         take_warning(c, event);
     else if (strcmp(ev, "step") == 0)
         return take_step(c, event, err);
+    else if (strcmp(ev, "system") == 0)
+        return take_system(c, event, err);
     else if (strcmp(ev, "eval") == 0)
         return take_eval(c, event, err);
     else if (strcmp(ev, "end") == 0)

@@ -223,6 +223,7 @@ static void put_stage(madpo_strbuf *b, const madpo__stage *s)
     madpo__put_duration(&text, s->seconds);
     put_cell(b, "n", &text);
     put_number_cell(b, s->steps > 0 && s->seconds > 0.0 ? (double)s->steps / s->seconds : NAN);
+    put_number_cell(b, s->peak_bytes > 0.0 ? s->peak_bytes / 1e6 : NAN);
     madpo_strbuf_append(b, "</tr>\n");
     madpo_strbuf_dispose(&text);
 }
@@ -236,7 +237,7 @@ static void put_stages(madpo_strbuf *b, const madpo_report *r)
         b, "<h2>Stages and timing</h2>\n<div class=\"wide\"><table>\n<tr><th>stage</th><th>state"
            "</th><th class=\"n\">steps</th><th class=\"n\">of</th><th class=\"n\">best step</th>"
            "<th class=\"n\">held-out loss</th><th class=\"n\">tokens</th><th class=\"n\">time</th>"
-           "<th class=\"n\">steps/s</th></tr>\n");
+           "<th class=\"n\">steps/s</th><th class=\"n\">most device memory, MB</th></tr>\n");
     for (size_t i = 0; i < r->n_stages; i++) {
         put_stage(b, &r->stage[i]);
         seconds += r->stage[i].seconds;

@@ -57,6 +57,17 @@ static const figure figures[] = {
      "does.",
      true, false, WITH_EVAL("rewards/accuracies", "training")},
     {"policy",
+     "Distance from the reference",
+     "nats a token",
+     "KL(policy || reference) of the next-token distributions, exact over the vocabulary, averaged "
+     "over the tokens of held-out answers as they stand in the data, not as the policy would write "
+     "them: of both answers, of the chosen and of the rejected ones.",
+     false,
+     true,
+     {{"eval_kl", "both", MADPO__PLOT_MARKS, 0, NULL},
+      {"eval_kl/chosen", "chosen", MADPO__PLOT_MARKS, 1, NULL},
+      {"eval_kl/rejected", "rejected", MADPO__PLOT_MARKS, 2, NULL}}},
+    {"policy",
      "Weights of the pairs",
      "w",
      "The weight with which a pair enters the loss: the middle 80 % of the pairs of each report as "

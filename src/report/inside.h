@@ -17,6 +17,7 @@ typedef struct madpo__series {
 typedef struct madpo__stage {
     char name[16];
     char status[16];                 /* start, trained, done, skipped */
+    double peak_bytes;               /* of device memory, 0 = not told */
     double seconds;                  /* worked, pauses and interruptions left out */
     int64_t steps, total, best_step; /* 0, 0, -1 where there are none */
     int64_t tokens;

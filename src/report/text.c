@@ -101,6 +101,7 @@ static void put_stages(madpo_strbuf *b, const madpo_report *r)
 {
     static const char *const names[] = {"loss",
                                         "eval_loss",
+                                        "eval_kl",
                                         "accuracy",
                                         "rewards/chosen",
                                         "rewards/rejected",
@@ -122,6 +123,8 @@ static void put_stages(madpo_strbuf *b, const madpo_report *r)
             madpo_strbuf_printf(b, ", best step %lld", (long long)s->best_step);
         madpo_strbuf_append(b, ", ");
         madpo__put_duration(b, s->seconds);
+        if (s->peak_bytes > 0.0)
+            madpo_strbuf_printf(b, ", %.1f MB of device memory at most", s->peak_bytes / 1e6);
         madpo_strbuf_append_char(b, '\n');
         for (size_t k = 0; k < sizeof names / sizeof *names; k++)
             put_course(b, r, s->name, names[k]);

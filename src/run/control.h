@@ -96,4 +96,7 @@ void madpo_control_server_stop(madpo_control_server *server);
 madpo_status madpo_control_ask(json_t **reply, const char *run_dir,
                                const madpo_control_request *request, double seconds,
                                madpo_error *err) MADPO_MUST_CHECK;
+/* Id of the process that listens in `run_dir`, as the system has it: it need not answer.
+ * MADPO_ERR_IO if nobody listens there. */
+madpo_status madpo_control_peer(long *pid, const char *run_dir, madpo_error *err) MADPO_MUST_CHECK;
 #endif

@@ -1,3 +1,4 @@
+#define _GNU_SOURCE /* struct ucred */
 /* Both ends of a run's control socket; see control.h.
  *
  * The server is one thread that sleeps in poll(). It owns the clients; the handler is all it shares
@@ -361,6 +362,30 @@ madpo_status madpo_control_ask(json_t **reply, const char *run_dir,
         st = ask_send(fd, request, run_dir, err);
     if (st == MADPO_OK)
         st = ask_receive(reply, fd, run_dir, err);
+    if (fd >= 0)
+        close(fd);
+    free(path);
+    return st;
+}
+
+madpo_status madpo_control_peer(long *pid, const char *run_dir, madpo_error *err)
+{
+    struct sockaddr_un address;
+    struct ucred peer = {0};
+    socklen_t n = sizeof peer;
+    char *path = NULL;
+    int fd = -1;
+    madpo_status st = socket_address(&address, &path, run_dir, err);
+
+    *pid = 0;
+    if (st == MADPO_OK)
+        st = socket_new(&fd, err);
+    if (st == MADPO_OK)
+        st = ask_connect(fd, &address, run_dir, err);
+    if (st == MADPO_OK && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) != 0)
+        st = madpo_error_errno(err, MADPO_ERR_IO, errno, "whose the run in %s is", run_dir);
+    if (st == MADPO_OK)
+        *pid = (long)peer.pid;
     if (fd >= 0)
         close(fd);
     free(path);

@@ -16,6 +16,7 @@ struct madpo_run {
     json_t *state;           /* state.json in memory */
     madpo_listener listener; /* callbacks may be NULL */
     uint64_t progress_key;   /* digest of the stage and activity last shown */
+    double writing_seconds;  /* in events, messages, progress */
     double progress_at;      /* monotonic seconds of the last progress shown */
 };
 

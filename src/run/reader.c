@@ -129,23 +129,32 @@ int64_t madpo_run_reader_bad_lines(const madpo_run_reader *reader)
     return reader->n_bad;
 }
 
-bool madpo_run_reader_is_live(const madpo_run_reader *reader, long *pid)
+bool madpo_lock_is_held(const char *path, long *pid)
 {
     char owner[32];
     ssize_t n = 0;
-    bool live = false;
-    char *path = madpo__strf("%s/run.lock", reader->dir);
-    int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+    bool held = false;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
 
     *pid = 0;
     if (fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
-        live = true;
+        held = true;
         n = pread(fd, owner, sizeof owner - 1, 0);
         owner[n > 0 ? n : 0] = '\0';
         *pid = strtol(owner, NULL, 10);
     }
     if (fd >= 0)
         close(fd);
+    return held;
+}
+
+bool madpo_run_reader_is_live(const madpo_run_reader *reader, long *pid)
+{
+    char *path = madpo__strf("%s/run.lock", reader->dir);
+    bool live;
+
+    *pid = 0;
+    live = path && madpo_lock_is_held(path, pid);
     free(path);
     return live;
 }

@@ -42,6 +42,8 @@ void madpo_run_reader_position(const madpo_run_reader *reader, int64_t *done, in
 int64_t madpo_run_reader_bad_lines(const madpo_run_reader *reader);
 /* Is a process writing the run now (does it hold the lock)? Its id goes to *pid, 0 if unknown. */
 bool madpo_run_reader_is_live(const madpo_run_reader *reader, long *pid);
+/* The same of any file that a process keeps locked while it works. */
+bool madpo_lock_is_held(const char *path, long *pid);
 
 /* Newest run among the folders in `parent` by the time of its last event (owned by the caller,
  * free()); NULL without error if there is none. */

@@ -321,9 +321,15 @@ char *madpo_run_path(const madpo_run *run, const char *fmt, ...)
 
 /* ---- what a run says ---- */
 
+double madpo_run_writing_seconds(const madpo_run *run)
+{
+    return run->writing_seconds;
+}
+
 madpo_status madpo_run_event(madpo_run *run, const char *ev, json_t *fields, madpo_error *err)
 {
     madpo_status st = MADPO_OK;
+    double began = madpo_clock_monotonic();
     /* milliseconds: what a viewer can use, and fits the digits written */
     double now = (double)(int64_t)(madpo_clock_wall() * 1e3) / 1e3;
     json_t *event = json_pack("{s:i, s:f, s:s}", "v", MADPO_RUN_FORMAT, "t", now, "ev", ev);
@@ -348,6 +354,7 @@ done:
     free(line);
     json_decref(event);
     json_decref(fields);
+    run->writing_seconds += madpo_clock_monotonic() - began;
     return st;
 }
 
@@ -355,6 +362,7 @@ void madpo_run_message(madpo_run *run, const char *fmt, ...)
 {
     va_list ap;
     char *line, stamp[32];
+    double began = madpo_clock_monotonic();
     time_t now = time(NULL);
     struct tm utc;
 
@@ -372,6 +380,7 @@ void madpo_run_message(madpo_run *run, const char *fmt, ...)
     if (run->listener.message)
         run->listener.message(run->listener.user, line);
     free(line);
+    run->writing_seconds += madpo_clock_monotonic() - began;
 }
 
 /* FNV-1a over the two names: enough to notice that another activity has begun. */
@@ -400,6 +409,7 @@ void madpo_run_progress(madpo_run *run, const madpo_progress *progress)
     run->progress_key = key;
     run->progress_at = now;
     run->listener.progress(run->listener.user, progress);
+    run->writing_seconds += madpo_clock_monotonic() - now;
 }
 
 /* ---- state.json ---- */

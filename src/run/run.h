@@ -27,9 +27,11 @@
  * when a run is opened again (a stage then goes on from its last checkpoint, so steps it reported
  * after that come again: the later line counts; of several models of a stage the field "model" says
  * which one it is about), and "warning" with "text" for what differs then.
- * Fields whose value depends on the clock are only these: t, seconds, eta_seconds and everything
- * ending in _per_second; all others repeat bit for bit with the seed on one device. Numbers have 15
- * digits in events and 17 (exact) in record files.
+ * Events "system" tell what the run costs (train/system.h): memory, times. All of what they say,
+ * and when they come, depends on clock and machine. In other events fields whose value depends on
+ * the clock are only these: t, seconds, eta_seconds and everything ending in _per_second; all
+ * others repeat bit for bit with the seed on one device. Numbers have 15 digits in events and 17
+ * (exact) in record files.
  */
 #include <jansson.h>
 
@@ -68,6 +70,10 @@ madpo_status madpo_run_event(madpo_run *run, const char *ev, json_t *fields,
  * event. */
 void madpo_run_message(madpo_run *run, const char *fmt, ...) MADPO_PRINTF(2, 3);
 void madpo_run_progress(madpo_run *run, const madpo_progress *progress); /* rate-limited */
+
+/* Seconds spent in the three functions above since the run was opened, the listener's included:
+ * what being watched costs. */
+double madpo_run_writing_seconds(const madpo_run *run);
 
 /* Stage bookkeeping in state.json. */
 bool madpo_run_stage_done(const madpo_run *run, const char *stage);

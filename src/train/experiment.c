@@ -1,15 +1,12 @@
 /* The published experiment: which runs there are, in which order, and what became of them. */
 #include "train/experiment.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <fnmatch.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -249,7 +246,7 @@ static madpo_status run_trainer(const madpo_experiment *e, const char *dir,
                                 const madpo_config *config, madpo_error *err)
 {
     const madpo_trainer_options how = {
-        .run_dir = dir, .resume = run_has_begun(dir), .listener = e->how.listener};
+        .run_dir = dir, .resume = run_has_begun(dir), .listener = e->how.listener, .control = true};
     madpo_trainer *trainer = NULL;
     madpo_status st = madpo_trainer_new(&trainer, config, &how, err);
 
@@ -506,34 +503,13 @@ static madpo_status run_cells(const madpo_experiment *e, madpo_error *err)
     return st;
 }
 
-/* One process at a time: a second one would take the first one's runs, which are locked, for
- * failures. The lock is the kernel's, so it cannot outlive its owner. */
-static madpo_status take_lock(int *lock, const madpo_experiment *e, madpo_error *err)
-{
-    char *path = NULL;
-    madpo_status st = madpo_dir_make(e->dir, err);
-
-    if (st == MADPO_OK)
-        st = madpo__exp_path(&path, e, err, "experiment.lock");
-    if (st != MADPO_OK)
-        return st;
-    *lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    if (*lock < 0)
-        st = madpo_error_errno(err, MADPO_ERR_IO, errno, "%s", path);
-    else if (flock(*lock, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
-        st = madpo_error_set(err, MADPO_ERR_IO,
-                             "%s is being worked on by another madpo experiment; wait for it, or "
-                             "choose another --out",
-                             e->dir);
-    free(path);
-    return st;
-}
-
 static madpo_status run_all(madpo_experiment *e, madpo_error *err)
 {
     madpo_exp_results results = {0};
     madpo_status st = keep_settings(e, err);
 
+    if (st == MADPO_OK)
+        st = madpo__exp_write_parts(e, err);
     if (st == MADPO_OK)
         st = run_shared(e, err);
     if (st == MADPO_OK)
@@ -551,7 +527,7 @@ static madpo_status run_all(madpo_experiment *e, madpo_error *err)
 madpo_status madpo_experiment_run(madpo_experiment *e, madpo_error *err)
 {
     int lock = -1;
-    madpo_status st = take_lock(&lock, e, err);
+    madpo_status st = madpo__exp_lock(&lock, e, err);
 
     if (st == MADPO_OK)
         st = run_all(e, err);

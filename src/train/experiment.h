@@ -10,6 +10,11 @@
  *   DIR/cells/<tier>-<method>-s<seed>       stages margins, policy and evaluate
  *     cell.json                             {"v":1,"status":"done"} or "failed" and its reason;
  *                                           a finished cell keeps no checkpoints
+ *   DIR/experiment.json                     {"v":1,"parts":[...]}, in the order they run:
+ *                                           {"dir":"shared/sft"}, {"dir","tier"} of a tier and
+ *                                           {"dir","cell","tier","method","seed","chosen"} of a
+ *                                           cell; chosen: not left out by `only`
+ *   DIR/experiment.lock                     locked by the process at work, whose id is in it
  *   DIR/results.md, .csv, .json, figures/   written when the last cell is over
  *
  * Whatever is finished is not done again, so an experiment that was stopped goes on when it is

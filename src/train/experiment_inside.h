@@ -51,6 +51,15 @@ void madpo__exp_message(const madpo_experiment *e, const char *fmt, ...) MADPO_P
 madpo_status madpo__exp_tier_dir(char **out, const madpo_experiment *e, size_t tier, size_t seed,
                                  madpo_error *err) MADPO_MUST_CHECK;
 
+/* ---- for those who watch (experiment_files.c) ---- */
+
+/* Make the folder and take its lock: *lock is a file to be closed, -1 without one. MADPO_ERR_IO if
+ * another process has it. */
+madpo_status madpo__exp_lock(int *lock, const madpo_experiment *e,
+                             madpo_error *err) MADPO_MUST_CHECK;
+/* Write experiment.json: which parts there are. */
+madpo_status madpo__exp_write_parts(const madpo_experiment *e, madpo_error *err) MADPO_MUST_CHECK;
+
 /* ---- configurations of the parts (experiment_parts.c); owned by the caller ---- */
 
 madpo_status madpo__exp_shared_config(madpo_config **out, const madpo_experiment *e,

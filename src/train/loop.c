@@ -208,6 +208,8 @@ static madpo_status loop_bad_step(madpo_loop *loop, madpo_error *err)
     madpo_stage_context *ctx = loop->set->ctx;
     madpo_status st;
 
+    madpo_model_set_timed(loop->model, false);
+    loop->watch.timed = false;
     s->step++;
     s->bad_steps++;
     madpo_run_message(ctx->run, "%s: step %lld skipped: loss or gradient is not finite", loop->name,
@@ -222,6 +224,13 @@ static madpo_status loop_bad_step(madpo_loop *loop, madpo_error *err)
     return st;
 }
 
+/* Does the event of a step come behind it (or earlier, should the rows run out)? */
+static bool loop_is_logged(const madpo_loop *loop, int64_t step)
+{
+    return step == 1 || step % loop->set->ctx->options->run.log_every == 0 ||
+           step >= loop->total_steps;
+}
+
 static madpo_status loop_step(madpo_loop *loop, madpo_error *err)
 {
     madpo_loop_state *s = &loop->state;
@@ -229,8 +238,11 @@ static madpo_status loop_step(madpo_loop *loop, madpo_error *err)
     double *rows = loop->rows + s->n_rows * n_columns;
     const int64_t *index;
     size_t n = loop_step_examples(loop, s->step, &index);
-    madpo_status st = loop_accumulate(loop, index, n, rows, err);
+    madpo_status st;
 
+    madpo__watch_step(loop, loop_is_logged(loop, s->step + 1));
+    st = loop_accumulate(loop, index, n, rows, err);
+    madpo__watch_gathered(loop);
     if (st == MADPO_OK)
         st = madpo_optimiser_norm(loop->optimiser, &loop->grad_norm, err);
     if (st != MADPO_OK)
@@ -239,9 +251,12 @@ static madpo_status loop_step(madpo_loop *loop, madpo_error *err)
         return loop_bad_step(loop, err);
     loop->lr = madpo_schedule_lr(&loop->schedule, s->step) * s->lr_scale;
     st = madpo_optimiser_step(loop->optimiser, loop->lr, loop->grad_norm, err);
+    if (st == MADPO_OK)
+        st = madpo__watch_updated(loop, err);
     if (st != MADPO_OK)
         return st;
     s->step++;
+    loop->log_examples += n;
     s->updates = madpo_optimiser_updates(loop->optimiser);
     s->bad_steps = 0;
     s->n_rows += n;
@@ -286,8 +301,11 @@ static json_t *loop_step_fields(madpo_loop *loop)
     json_object_set_new(fields, "num_tokens", json_integer((json_int_t)s->n_tokens));
     madpo_loop_metric(fields, "", "tokens_per_second",
                       seconds > 0.0 ? (double)(s->n_tokens - loop->log_tokens) / seconds : NAN);
+    madpo_loop_metric(fields, "", "examples_per_second",
+                      seconds > 0.0 ? (double)loop->log_examples / seconds : NAN);
     loop->log_clock = now;
     loop->log_tokens = s->n_tokens;
+    loop->log_examples = 0;
     return fields;
 }
 
@@ -304,10 +322,9 @@ static madpo_status loop_log(madpo_loop *loop, size_t n_before, madpo_error *err
 {
     madpo_loop_state *s = &loop->state;
     const madpo_loop_task *task = loop->set->task;
-    int64_t every = loop->set->ctx->options->run.log_every;
     size_t n_last = s->n_rows - n_before;
     bool full = s->n_rows + loop->batch > madpo__loop_row_capacity(loop);
-    bool due = full || s->step == 1 || s->step % every == 0 || s->step >= loop->total_steps;
+    bool due = full || loop_is_logged(loop, s->step);
     madpo_status st;
 
     if (!due || s->n_rows == 0)
@@ -317,7 +334,7 @@ static madpo_status loop_log(madpo_loop *loop, size_t n_before, madpo_error *err
         st =
             task->logged(task->user, s->step, loop->rows + n_before * task->n_columns, n_last, err);
     s->n_rows = 0;
-    return st;
+    return st == MADPO_OK ? madpo__watch_event(loop, err) : st;
 }
 
 static void loop_show(const madpo_loop *loop, size_t n_before)
@@ -357,6 +374,7 @@ madpo_status madpo__loop_evaluate(madpo_loop *loop, madpo_error *err)
     const madpo_loop_task *task = loop->set->task;
     size_t n = loop->set->held_out->n;
     loop_pass pass = {.loop = loop, .scale = 0.0, .rows = loop->eval_rows};
+    double began = madpo_clock_monotonic();
     json_t *fields;
     madpo_status st = madpo_batches_each(&loop->batches, loop->set->held_out, loop->held_out_order,
                                          n, loop_micro_batch, &pass, err);
@@ -377,11 +395,22 @@ madpo_status madpo__loop_evaluate(madpo_loop *loop, madpo_error *err)
         if (loop->best)
             json_object_set_new(fields, "best_step", json_integer((json_int_t)s->best_step));
     }
+    if (fields && task->measured)
+        st = task->measured(task->user, s->step, fields, err);
+    if (st != MADPO_OK) {
+        json_decref(fields);
+        return st;
+    }
+    loop->watch.evaluate += madpo_clock_monotonic() - began;
     madpo_run_message(loop->set->ctx->run, "%s: step %lld of %lld: held-out loss %.4f%s",
                       loop->name, (long long)s->step, (long long)loop->total_steps, s->eval_loss,
                       loop->best && s->best_step == s->step ? " (best so far)" : "");
     st = madpo__loop_event(loop, "eval", fields, err);
-    return st == MADPO_OK && task->evaluated ? task->evaluated(task->user, s->step, err) : st;
+    began = madpo_clock_monotonic();
+    if (st == MADPO_OK && task->evaluated)
+        st = task->evaluated(task->user, s->step, err);
+    loop->watch.evaluate += madpo_clock_monotonic() - began;
+    return st;
 }
 
 static bool loop_evaluation_is_due(const madpo_loop *loop)
@@ -582,6 +611,10 @@ madpo_status madpo_loop_run(const madpo_loop_setup *setup, madpo_loop_result *re
     loop.log_tokens = loop.state.n_tokens;
     if (st == MADPO_OK && setup->task->begun)
         st = setup->task->begun(setup->task->user, loop.state.step, err);
+    if (st == MADPO_OK) {
+        madpo__watch_begin(&loop);
+        st = madpo_system_kernels_get(&loop.watch.kernels, dev, err);
+    }
     if (st == MADPO_OK)
         st = madpo__loop_control_begin(&loop, err);
     while (st == MADPO_OK && !loop_is_at_end(&loop)) {

@@ -45,6 +45,9 @@ typedef struct madpo_loop_task {
      * to be said of them. Forward passes are free to be made, and change nothing. May be NULL. */
     madpo_status (*begun)(void *user, int64_t step, madpo_error *err);
     madpo_status (*evaluated)(void *user, int64_t step, madpo_error *err);
+    /* Of a held-out evaluation at `step`, before its event is written: further fields of it.
+     * Forward passes are free to be made, and change nothing. May be NULL. */
+    madpo_status (*measured)(void *user, int64_t step, json_t *fields, madpo_error *err);
 
     /* Tasks that decide about a whole step before any of it is trained; all four or none.
      *

@@ -164,6 +164,7 @@ madpo_status madpo__loop_control(madpo_loop *loop, madpo_error *err)
     }
     waited = madpo_control_waited(ctx) - waited;
     loop->log_clock += waited;
+    loop->watch.began += waited;
     loop->meter.started += waited;
     return st;
 }

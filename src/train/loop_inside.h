@@ -5,6 +5,7 @@
 #include "train/loop.h"
 #include "train/optimiser.h"
 #include "train/schedule.h"
+#include "train/system.h"
 
 /* What a checkpoint carries beside weights and moments. */
 typedef struct madpo_loop_state {
@@ -20,6 +21,20 @@ typedef struct madpo_loop_state {
     double lr_scale;   /* of the schedule's learning rates, as asked for (train/control.h) */
     int64_t eval_step; /* of the last evaluation, -1 = none */
 } madpo_loop_state;
+
+/* Times of the last step timed, and since the last "system" event; all in seconds. */
+typedef struct madpo__watch {
+    int64_t n;         /* events of this call */
+    bool timed;        /* the step under way */
+    double step_began; /* monotonic */
+    double step_gathered;
+    double step, forward, backward, optimizer, data;
+    double began;       /* of the interval, monotonic */
+    int64_t first_step; /* steps done then */
+    double wrote;       /* madpo_run_writing_seconds then */
+    double evaluate, checkpoint;
+    madpo_system_kernels kernels; /* totals then */
+} madpo__watch;
 
 typedef struct madpo_loop {
     const madpo_loop_setup *set;
@@ -45,7 +60,9 @@ typedef struct madpo_loop {
     double loss;          /* of the last step event, NaN = none since this process began */
     double log_clock;     /* seconds, when the last step event was written */
     int64_t log_tokens;   /* state.n_tokens then */
+    size_t log_examples;  /* trained on since */
     madpo_meter meter;
+    madpo__watch watch;
 } madpo_loop;
 
 /* Append an event of the stage; one of several models of it is named, too ("model"). */
@@ -63,6 +80,13 @@ madpo_status madpo__loop_control(madpo_loop *loop, madpo_error *err) MADPO_MUST_
 /* The same before the first step, for what a control file has there, and to tell that the steps
  * begin. */
 madpo_status madpo__loop_control_begin(madpo_loop *loop, madpo_error *err) MADPO_MUST_CHECK;
+/* loop_watch.c: an interval begins; a step begins, whose event will be written (`logged`); its
+ * gradients are there; its weights are updated; its "system" event, if it is due. */
+void madpo__watch_begin(madpo_loop *loop);
+void madpo__watch_step(madpo_loop *loop, bool logged);
+void madpo__watch_gathered(madpo_loop *loop);
+madpo_status madpo__watch_updated(madpo_loop *loop, madpo_error *err) MADPO_MUST_CHECK;
+madpo_status madpo__watch_event(madpo_loop *loop, madpo_error *err) MADPO_MUST_CHECK;
 /* Rows that fit before a step event empties them. */
 size_t madpo__loop_row_capacity(const madpo_loop *loop);
 #endif

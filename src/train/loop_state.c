@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
@@ -233,6 +234,7 @@ madpo_status madpo__loop_save(madpo_loop *loop, madpo_error *err)
     static const checkpoint_part parts[] = {save_weights, save_moments, save_best, save_state};
     madpo_stage_context *ctx = loop->set->ctx;
     madpo_checkpoint *checkpoint = NULL;
+    double began = madpo_clock_monotonic();
     char name[96];
     madpo_status st;
 
@@ -249,6 +251,7 @@ madpo_status madpo__loop_save(madpo_loop *loop, madpo_error *err)
     if (st != MADPO_OK)
         return st;
     loop->saved_step = loop->state.step;
+    loop->watch.checkpoint += madpo_clock_monotonic() - began;
     snprintf(name, sizeof name, "checkpoints/%s-step-%lld", loop->name,
              (long long)loop->state.step);
     return madpo__loop_event(loop, "checkpoint",

@@ -295,6 +295,14 @@ static madpo_status policy_evaluated(void *user, int64_t step, madpo_error *err)
     return madpo_token_log_write(p->tokens, step, err);
 }
 
+static madpo_status policy_measured(void *user, int64_t step, json_t *fields, madpo_error *err)
+{
+    const madpo_policy *p = user;
+
+    (void)step;
+    return madpo_policy_kl_report(p->kl, fields, err);
+}
+
 /* ---- the whole ---- */
 
 madpo_status madpo_policy_task_init(madpo_policy *p, madpo_error *err)
@@ -333,6 +341,7 @@ madpo_loop_task madpo_policy_task(madpo_policy *policy)
                             .report = policy_report,
                             .logged = policy_logged,
                             .begun = policy_begun,
+                            .measured = policy_measured,
                             .evaluated = policy_evaluated};
 
     if (policy->objective->plan) {

@@ -6,6 +6,7 @@
 #include "objective/objective.h"
 #include "train/loop.h"
 #include "train/pairset.h"
+#include "train/policy_kl.h"
 #include "train/token_log.h"
 
 typedef struct madpo_policy {
@@ -20,6 +21,7 @@ typedef struct madpo_policy {
     /* [n] by pair: h NaN without margins, the reference's log-probs NaN where it is not needed */
     double *h, *ref_chosen, *ref_rejected;
     madpo_token_log *tokens; /* owned */
+    madpo_policy_kl *kl;     /* owned; NULL = not measured */
 
     /* scratch, owned by policy_task.c */
     float *logp, *coef;      /* [max rows] */

@@ -228,6 +228,8 @@ static madpo_status policy_prepare(madpo_policy *p, madpo_error *err)
     st = madpo_stage_open(&p->net, p->ctx, &model, err);
     if (st == MADPO_OK && p->needs.reference)
         st = policy_reference(p, err);
+    if (st == MADPO_OK && p->needs.reference)
+        st = madpo_policy_kl_new(&p->kl, p->ctx, &p->net, &p->set, &p->limits, err);
     return st == MADPO_OK ? policy_tokens(p, err) : st;
 }
 
@@ -262,6 +264,7 @@ madpo_status madpo_stage_policy(madpo_stage_context *ctx, madpo_error *err)
     if (st == MADPO_OK)
         st = policy_train(&p, err);
     madpo_token_log_free(p.tokens);
+    madpo_policy_kl_free(p.kl);
     madpo_stage_model_dispose(&p.net);
     madpo_pairset_dispose(&p.set);
     free(p.h);

@@ -16,6 +16,7 @@
 #include "train/policy_options.h"
 #include "train/source.h"
 #include "train/stage_model.h"
+#include "train/system.h"
 
 struct madpo_trainer {
     madpo_config *config;
@@ -237,9 +238,12 @@ static madpo_status trainer_run_stage(madpo_stage_context *ctx, const madpo_stag
                                "stopped on request before stage %s; go on with --resume",
                                stage->name);
     madpo_run_message(ctx->run, "%s: %s", stage->name, stage->help);
+    madpo_device_reset_peak(ctx->dev);
     st = trainer_stage_event(ctx, stage, "start", err);
     if (st == MADPO_OK)
         st = stage->run(ctx, err);
+    if (st == MADPO_OK)
+        st = madpo_system_stage(ctx, stage->name, err);
     if (st == MADPO_OK && ctx->options->device.profile)
         st = trainer_profile(ctx, stage, err);
     if (st == MADPO_OK)

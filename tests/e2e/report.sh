@@ -46,10 +46,12 @@ has text '^state +done$'
 has text '^result +true_reward of the policy '
 has text '^policy +done, step 8 of 8'
 has text '^  rewards/margins 0 to '
+has text '^  eval_kl [0-9.]+ to [0-9.]+$'
+has text '^policy .* MB of device memory at most$'
 has text '^evaluate +policy +true_reward +8 .* to '
 has text '^sft.lr = 0.003 \(default 0.001\)$'
 for what in 'Implicit rewards' 'Margins and weights' 'Weights of the pairs' 'Effective sample size' 'Learning rate' \
-    'Gradient norm' 'held out' '<h2>Samples' 'prefers-color-scheme:dark' 'true_reward' '<h2>Tokens' 'class="u[123]" title="\+' 'class="d[123]" title="-'; do
+    'Gradient norm' 'Distance from the reference' 'most device memory, MB' 'held out' '<h2>Samples' 'prefers-color-scheme:dark' 'true_reward' '<h2>Tokens' 'class="u[123]" title="\+' 'class="d[123]" title="-'; do
     has page.html "$what"
 done
 [ "$(grep -c '<svg' page.html)" -ge 14 ] || fail "too few figures"

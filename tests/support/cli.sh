@@ -8,6 +8,7 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/madpo-test.XXXXXX")
 cleanup() { :; } # scripts with mounts or processes of their own replace it
 trap 'cleanup; rm -rf "$work"' EXIT
 cd "$work"
+export XDG_STATE_HOME=$work/state # the front end's bookmarks
 
 fail() {
     printf 'FAILED: %s\n' "$*"

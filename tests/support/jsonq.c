@@ -2,8 +2,8 @@
  *
  *   jsonq [KEY...] < lines    print these members of every object, separated by tabs ("-" if
  * absent); an array's elements count as lines; without KEY only check jsonq --strip < lines print
- * every object without the members whose value depends on the clock jsonq --where KEY=VALUE
- * [KEY...]   only objects whose member reads VALUE
+ * every object without the members whose value depends on the clock, and no "system" event;
+ * jsonq --where KEY=VALUE [KEY...]   only objects whose member reads VALUE
  *
  * Exits with 1 at the first line that is no JSON object or array, and when there is no line at all.
  */
@@ -61,11 +61,14 @@ static void show(query *q, json_t *object)
     if (!matches(q, object))
         return;
     if (q->strip) {
+        const json_t *ev = json_object_get(object, "ev");
         const char *key;
         json_t *value;
         void *next;
         char *text;
 
+        if (ev && strcmp(json_string_value(ev) ? json_string_value(ev) : "", "system") == 0)
+            return;
         json_object_foreach_safe(object, next, key, value)
         {
             (void)value;

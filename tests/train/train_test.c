@@ -56,11 +56,16 @@ static void on_event(void *user, const char *line)
     if (!event)
         fail_msg("no JSON: %s", line);
     ev = json_string_value(json_object_get(event, "ev"));
+    if (strcmp(ev, "system") == 0) { /* measurements */
+        json_decref(event);
+        return;
+    }
     if (strcmp(ev, "step") == 0)
         interfere(w, json_string_value(json_object_get(event, "stage")),
                   json_integer_value(json_object_get(event, "step")));
     json_object_del(event, "t");
     json_object_del(event, "tokens_per_second");
+    json_object_del(event, "examples_per_second");
     json_array_append_new(w->events, event);
 }
 

@@ -197,6 +197,36 @@ type_keys q
 gone 1
 wait_for '^madpo: the run was ended by signal 9 .*madpo train --run g --resume'
 
+say "the menu: leave it, and end it now without saving; Ctrl+C twice saves and stops"
+runs+=(i)
+expect 0 "$MADPO" train "${long[@]}" --run i --detach
+on_terminal watch i --control
+wait_for '^ i LIVE sft step'
+type_keys Q
+wait_for 'end it now, without saving'
+type_keys d
+gone 0
+[ "$(step i)" -gt 0 ] || fail "the run that was left does not go on"
+on_terminal watch i --control
+wait_for '^ i LIVE sft step'
+type_keys C-c
+wait_for 'end it now, without saving'
+type_keys C-c
+wait_for '^ i stopped'
+wait_end i stopped
+type_keys q
+gone 0
+expect 0 "$MADPO" train "${long[@]}" --run i --resume --detach
+on_terminal watch i --control
+wait_for '^ i LIVE sft step'
+type_keys Q
+wait_for 'end it now, without saving'
+type_keys k
+wait_for 'was ended as it stood'
+wait_for '^ i NOT RUNNING'
+type_keys C-c # nothing to ask about: it leaves
+gone 0
+
 say "a trainer that does not answer does not hold the screen; one that was killed is told of"
 on_terminal watch f --control
 wait_for '^ f LIVE sft step'

@@ -42,8 +42,12 @@ BEGIN {
 awk "$common"'
 function event(t, ev, rest) { printf "{\"v\":1,\"t\":%.3f,\"ev\":\"%s\",%s}\n", 1767225600 + t, ev, rest }
 function step(t, stage, i, n, rest) {
-    event(t, "step", sprintf("\"stage\":\"%s\",\"step\":%d,\"total_steps\":%d,\"epoch\":%.4f,%s,\"num_tokens\":%d,\"tokens_per_second\":%.1f",
-        stage, i, n, i / n, rest, i * 640, 5000 + 200 * noise()))
+    event(t, "step", sprintf("\"stage\":\"%s\",\"step\":%d,\"total_steps\":%d,\"epoch\":%.4f,%s,\"num_tokens\":%d,\"tokens_per_second\":%.1f,\"examples_per_second\":%.1f",
+        stage, i, n, i / n, rest, i * 640, 5000 + 200 * noise(), 8 + i / 100))
+}
+function cost(t, stage, i, s, kernels) {
+    event(t, "system", sprintf("\"stage\":\"%s\",\"step\":%d,\"interval_steps\":10,\"device_bytes\":%d,\"device_peak_bytes\":%d,\"device_limit_bytes\":4700000000,\"host_bytes\":%d,\"host_peak_bytes\":151000000,\"step_seconds\":%.2f,\"forward_seconds\":%.2f,\"backward_seconds\":%.2f,\"optimizer_seconds\":%.2f,\"data_seconds\":%.2f,\"interval_seconds\":%.2f,\"evaluate_seconds\":%.2f,\"checkpoint_seconds\":0.0,\"write_seconds\":%.3f%s",
+        stage, i, 1.2e9 + 1e6 * i, 1.6e9, 140e6 + 1e5 * i, s, s * 0.36, s * 0.54, s * 0.07, s * 0.03, s * 10.6, s * 0.5, s * 0.012, kernels))
 }
 BEGIN {
     event(0, "stage", "\"stage\":\"prepare\",\"status\":\"done\",\"train\":54,\"held_out\":6")
@@ -51,6 +55,8 @@ BEGIN {
     for (i = 1; i <= 40; i++)
         step(1 + i, "sft", i, 40, sprintf("\"loss\":%.5f,\"mean_token_accuracy\":%.4f,\"grad_norm\":%.4f,\"learning_rate\":%.3e",
             3 + 3 / i + 0.1 * noise(), 0.2 + 0.01 * i, 1 + noise(), 1e-4 * (1 - i / 40)))
+    cost(41.5, "sft", 40, 0.9, "")
+    event(41.8, "system", "\"stage\":\"sft\",\"status\":\"done\",\"device_bytes\":1000,\"device_peak_bytes\":1600000000")
     event(42, "eval", "\"stage\":\"sft\",\"step\":40,\"eval_loss\":3.2")
     event(42.5, "stage", "\"stage\":\"sft\",\"status\":\"done\"")
     event(43, "stage", "\"stage\":\"policy\",\"status\":\"start\"")
@@ -66,7 +72,8 @@ BEGIN {
             line = line sprintf("%s{\"id\":%d,\"h\":%.4f,\"w\":%.4f,\"m\":%.4f}", j ? "," : "", id, noise() * 2 - 1, 0.4 + noise(), (noise() - 0.4) * i / 10)
         }
         if (i % 4 == 0) event(43 + k, "samples", sprintf("\"stage\":\"policy\",\"step\":%d,\"pairs\":[%s]", i, line))
-        if (i % 20 == 0) event(43.1 + k, "eval", sprintf("\"stage\":\"policy\",\"step\":%d,\"eval_loss\":%.4f", i, 0.69 - 0.001 * i))
+        if (i % 20 == 0) event(43.1 + k, "eval", sprintf("\"stage\":\"policy\",\"step\":%d,\"eval_loss\":%.4f,\"eval_kl\":%.5f", i, i == 80 ? 0.64 : 0.69 - 0.001 * i, i * i * 1e-5))
+        if (i % 20 == 0) cost(43.05 + k, "policy", i, 1, ",\"kernels/matmul_seconds\":5.5,\"kernels/attention_seconds\":1.9,\"kernels/norm_seconds\":0.4,\"kernels/head_seconds\":0.8,\"kernels/optimizer_seconds\":0.3,\"kernels/embedding_seconds\":0.02,\"kernels/elementwise_seconds\":0.6,\"kernels/other_seconds\":0.0")
         if (i % 40 == 0) event(43.2 + k, "checkpoint", sprintf("\"stage\":\"policy\",\"step\":%d,\"dir\":\"checkpoints/policy-step-%d\"", i, i))
         if (k == 30) event(73.3, "warning", "\"text\":\"loss is NaN at step 30; the step was skipped\"")
         if (k == 60) event(103.4, "control", "\"stage\":\"policy\",\"step\":56,\"action\":\"set\",\"name\":\"lr\",\"old\":1e-4,\"new\":5e-5")

@@ -57,8 +57,24 @@ picture help --dump-screen 80x24 --glyphs=ascii     # narrowed by typing
 picture log --dump-screen 80x24 --glyphs=ascii
 picture printed --dump-screen 80x24 --glyphs=ascii  # log.txt
 picture metrics --dump-screen 100x30 --glyphs=ascii
+picture system --dump-screen 80x40 --glyphs=ascii   # all that panel 6 knows
 picture heat --dump-screen 80x24 --glyphs=ascii
 picture groups --dump-screen 80x24 --glyphs=ascii
+# bookmarks: set, jumped to, listed, and there the next time; nothing of it in the run's folder
+cp -r fixture before
+picture bookmarks --dump-screen 80x24 --glyphs=ascii --at 40
+expect 0 "$MADPO" watch fixture --dump-screen 80x24 --glyphs=ascii --at 20
+diff -r fixture before || fail "a bookmark changed the run"
+diff "$XDG_STATE_HOME/madpo/bookmarks/20260101-000000-0001" - <<<$'policy 40\npolicy 50' || fail "the bookmarks that were kept"
+printf "\"\"" >keys
+expect 0 "$MADPO" watch fixture --dump-screen 80x24 --glyphs=ascii --script keys
+out_has 'bookmark 1 of 2: policy step 40'
+out_has 'policy step 40/120'
+rm -r "$XDG_STATE_HOME"
+# where they cannot be kept, they are set all the same
+printf ',' >keys
+expect 0 env XDG_STATE_HOME=/dev/null "$MADPO" watch fixture --dump-screen 80x24 --script keys
+out_has '/dev/null'
 
 # Another run beside it
 cp -r fixture other

@@ -43,7 +43,7 @@ start() {
 gone() {
     wait_for '^BACK'
     grep -q "^code $1\$" left || fail "exit code $(cat left), not $1"
-    same_file modes modes-after
+    diff modes modes-after || fail "the terminal was not given back as it was"
     [ "$(tm display-message -p '#{alternate_on} #{cursor_flag}')" = "0 1" ] ||
         fail "the screen or the cursor was not given back"
 }
@@ -100,6 +100,20 @@ wait_for 'other'
 type_keys Space Escape
 wait_for 'a=other'
 say "keys"
+
+# a bookmark is there the next time
+type_keys -l '[[[,'
+wait_for 'bookmark set: policy step [0-9]+'
+step=$(sed -nE 's/.*bookmark set: policy step ([0-9]+).*/\1/p' pane)
+type_keys q
+gone 0
+start tmux-256color C.UTF-8 --
+type_keys -l '"'
+wait_for "bookmark 1 of 1: policy step $step"
+wait_for "REPLAY policy step $step/120"
+type_keys Escape
+wait_for 'fixture NOT RUNNING'
+say "bookmarks"
 
 # resizes in every mode, and back: the picture is whole again
 for mode in '' '?' 'f' 'r' '0z'; do
@@ -166,6 +180,40 @@ wait_for 'step 100/120'
 say "a growing run"
 type_keys q
 gone 0
+
+# an experiment, through the same resizes, in the table and in a cell
+bash "$MADPO_TEST_SOURCE_DIR/tests/tui/fixture_experiment.sh" exp
+mv fixture run-fixture
+mv exp fixture
+cleanup
+servers=$((servers + 1))
+socket=madpo-$$-$servers
+rm -f left
+tm new-session -d -x 80 -y 24 "stty -a >modes; cd '$work'
+    env LC_ALL=C.UTF-8 TERM=tmux-256color '$MADPO' watch fixture
+    echo code \$? >left; stty -a >modes-after; echo BACK; exec sleep 60"
+wait_for 'high-dpo-s1'
+for mode in '' '?' '/' 'jjj'; do
+    [ -z "$mode" ] || type_keys -l "$mode"
+    for size in '200 60' '1 1' '39 9' '10 2' '120 40' '80 24'; do
+        tm resize-window -x "${size% *}" -y "${size#* }"
+    done
+    wait_for 'fixture NOT RUNNING 2/5 cells'
+    type_keys Escape
+    sleep 0.2
+done
+type_keys Enter
+wait_for 'high-dpo-s1 DONE'
+tm resize-window -x 40 -y 10
+wait_for '^ high-dpo-s1 DONE'
+tm resize-window -x 80 -y 24
+type_keys q
+wait_for 'what happened' # the picture is a whole one again
+type_keys q
+gone 0
+mv fixture exp
+mv run-fixture fixture
+say "an experiment"
 
 # what a picture costs: a key that moves one thing sends little
 start tmux-256color C.UTF-8 --

@@ -17,7 +17,8 @@
 #include "tui/select.h"
 
 static const char manifest[] =
-    "{\"v\":1,\"objective\":\"madpo beta 0.1 c_max 2 c_min 0.5 lambda 1 tau 4 variant full\"}";
+    "{\"v\":1,\"objective\":\"madpo beta 0.1 c_max 2 c_min 0.5 lambda 1 tau 4 variant full "
+    "max_weight 7\"}";
 
 static void append(const char *dir, const char *name, const char *text)
 {
@@ -216,6 +217,7 @@ static void test_curve_is_the_loss(void **state)
     assert_true(feed->has_weight);
     assert_true(fabs(feed->beta - 0.1) <= 1e-12);
     assert_string_equal(feed->objective, "madpo");
+    assert_true(feed->weight.max_weight == 7);
     for (double h = -6; h < 6; h += 0.25) {
         double c = madpo_weight_c(&options, h);
         double w = h > -4 ? 1 / (1 + exp(-c * h)) * (1 + exp(-h)) : 1.0;

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "tests/support/tmp.h"
+#include "tui/numbers.h"
 #include "tui/view.h"
 
 static void test_no_key_twice(void **state)
@@ -36,6 +37,19 @@ static void test_every_key_is_explained(void **state)
         assert_true(explained);
         assert_int_equal(row->run != NULL, row->keys[0] != 0);
         assert_true(!row->bar || row->keys[0]);
+    }
+}
+
+/* Every panel has numbers, under a name of its own. */
+static void test_numbers(void **state)
+{
+    (void)state;
+    assert_int_equal(madpo_n_numbers_panels, MADPO_PANELS - 1);
+    for (int i = 0; i < madpo_n_numbers_panels; i++) {
+        madpo_panel panel;
+
+        assert_int_equal(madpo_numbers_find(&panel, madpo_numbers_panels[i].name, NULL), MADPO_OK);
+        assert_int_equal(panel, i + 1);
     }
 }
 
@@ -103,10 +117,12 @@ static void test_long_input(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_no_key_twice), cmocka_unit_test(test_every_key_is_explained),
-        cmocka_unit_test(test_reserved), cmocka_unit_test(test_prompts_take_letters),
-        cmocka_unit_test(test_long_input)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_no_key_twice),
+                                       cmocka_unit_test(test_every_key_is_explained),
+                                       cmocka_unit_test(test_numbers),
+                                       cmocka_unit_test(test_reserved),
+                                       cmocka_unit_test(test_prompts_take_letters),
+                                       cmocka_unit_test(test_long_input)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -120,8 +120,7 @@ static void test_keys(void **state)
                  {"Lx0.3\r", "0.002 x 0.3", {.action = MADPO_CONTROL_LR, .times = 0.3}},
                  {":lr x3\n", "0.002 x 3", {.action = MADPO_CONTROL_LR, .times = 3}},
                  {":resume\n", "resume?", {.action = MADPO_CONTROL_RESUME}},
-                 {":stop\n", "end the run", {.action = MADPO_CONTROL_STOP}},
-                 {"Q", "stop?", {.action = MADPO_CONTROL_STOP}}};
+                 {":stop\n", "end the run", {.action = MADPO_CONTROL_STOP}}};
     screen s;
 
     (void)state;
@@ -169,13 +168,73 @@ static void test_no(void **state)
     (void)state;
     screen_open(&s, true, true);
     for (size_t i = 0; i < sizeof no / sizeof *no; i++) {
-        type(&s, "Q");
+        type(&s, "c");
         assert_int_equal(madpo_view_key(&s.view, no[i]), MADPO_ACTION_NONE);
         assert_false(s.view.steer.asking);
         assert_shows(picture(&s, 80, 24), "nothing was asked of the run");
     }
     assert_int_equal(run_n, 0);
     assert_int_equal(madpo_view_key(&s.view, 'q'), MADPO_ACTION_QUIT);
+    screen_close(&s);
+}
+
+/* Q: a menu that asks nothing by itself; and a run that is over has none. */
+static void test_menu(void **state)
+{
+    screen s;
+
+    (void)state;
+    screen_open(&s, true, true);
+    type(&s, "Q");
+    assert_true(s.view.menu.open);
+    assert_shows(s.text, "without saving");
+    assert_shows(s.text, "policy has done 17 of 400");
+    type(&s, "zxp?:c");
+    assert_true(s.view.menu.open);
+    assert_shows(picture(&s, 20, 5), "stop? s k d n");
+    type(&s, "n");
+    assert_shows(s.text, "nothing was asked of the run");
+    assert_int_equal(run_n, 0);
+    type(&s, "Qs");
+    assert_shows(s.text, "stop: accepted, at the end of step 18 of policy");
+    assert_int_equal(run_n, 1);
+    assert_int_equal(run_asked[0].action, MADPO_CONTROL_STOP);
+    type(&s, "Q");
+    assert_int_equal(madpo_view_key(&s.view, 'd'), MADPO_ACTION_QUIT);
+    screen_close(&s);
+    screen_open(&s, true, false);
+    type(&s, "Q");
+    assert_false(s.view.menu.open);
+    assert_shows(s.text, "no run is listening");
+    assert_int_equal(madpo_view_key(&s.view, MADPO_KEY_CTRL_C), MADPO_ACTION_QUIT);
+    screen_close(&s);
+}
+
+/* Ctrl+C: the menu; again: stop. In a prompt it leaves the prompt and does not count. Read-only it
+ * leaves. */
+static void test_interrupt(void **state)
+{
+    screen s;
+
+    (void)state;
+    screen_open(&s, true, true);
+    type(&s, ":");
+    type(&s, "\003");
+    assert_int_equal(s.view.prompt, MADPO_PROMPT_NONE);
+    type(&s, "\003");
+    assert_true(s.view.menu.open);
+    assert_int_equal(run_n, 0);
+    type(&s, "\003");
+    assert_false(s.view.menu.open);
+    assert_int_equal(run_n, 1);
+    assert_int_equal(run_asked[0].action, MADPO_CONTROL_STOP);
+    s.view.menu.pressed_at -= madpo_menu_again + 0.1; /* later: from the beginning */
+    type(&s, "\003");
+    assert_true(s.view.menu.open);
+    assert_int_equal(run_n, 1);
+    screen_close(&s);
+    screen_open(&s, false, true);
+    assert_int_equal(madpo_view_key(&s.view, MADPO_KEY_CTRL_C), MADPO_ACTION_QUIT);
     screen_close(&s);
 }
 
@@ -329,10 +388,11 @@ static void test_sizes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_keys),     cmocka_unit_test(test_paused),
-        cmocka_unit_test(test_no),       cmocka_unit_test(test_read_only),
-        cmocka_unit_test(test_refusals), cmocka_unit_test(test_gone_and_silent),
-        cmocka_unit_test(test_tick),     cmocka_unit_test(test_done),
+        cmocka_unit_test(test_keys),      cmocka_unit_test(test_paused),
+        cmocka_unit_test(test_no),        cmocka_unit_test(test_menu),
+        cmocka_unit_test(test_interrupt), cmocka_unit_test(test_read_only),
+        cmocka_unit_test(test_refusals),  cmocka_unit_test(test_gone_and_silent),
+        cmocka_unit_test(test_tick),      cmocka_unit_test(test_done),
         cmocka_unit_test(test_sizes)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);

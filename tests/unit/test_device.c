@@ -238,7 +238,17 @@ static void test_memory_limit(void **state)
     ok(madpo_buffer_new(&second, dev, 1500000, "activations", &err), &err);
     assert_int_equal(madpo_device_get_stats(dev).n_buffers, 2);
     assert_int_equal(madpo_device_get_stats(dev).peak_bytes, 1500000);
+    assert_int_equal(madpo_device_get_limit(dev), 2000000);
     madpo_buffer_free(second);
+    assert_int_equal(madpo_device_get_stats(dev).peak_bytes, 1500000);
+    ok(madpo_buffer_new(&first, dev, 400, "table", &err), &err);
+    madpo_device_reset_peak(dev); /* what is held counts on */
+    assert_int_equal(madpo_device_get_stats(dev).peak_bytes, 400);
+    ok(madpo_buffer_new(&second, dev, 300, "table", &err), &err);
+    madpo_buffer_free(second);
+    assert_int_equal(madpo_device_get_stats(dev).peak_bytes, 700);
+    assert_int_equal(madpo_device_get_stats(dev).bytes, 400);
+    madpo_buffer_free(first);
     assert_int_equal(madpo_device_get_stats(dev).bytes, 0);
     madpo_device_close(dev);
 }

@@ -1,0 +1,130 @@
+# madpo experiment on a terminal (tmux plays it): the table of cells over an experiment that is a process of its
+# own. A cell opens and closes; leaving leaves it going; Q and Ctrl+C stop it, and the same command goes on.
+. "$(dirname "$0")/../support/cli.sh"
+command -v tmux >/dev/null || skip "no tmux to play the terminal"
+terminals=0
+socket=madpo-$$-exp-0
+tm() { tmux -L "$socket" -f /dev/null "$@"; }
+pids=()
+cleanup() {
+    tm kill-server 2>/dev/null || true
+    [ ${#pids[@]} -eq 0 ] || kill -s KILL "${pids[@]}" 2>/dev/null || true
+}
+on_terminal() { # on_terminal ARGUMENT...
+    rm -f left
+    tm kill-server 2>/dev/null || true
+    terminals=$((terminals + 1))
+    socket=madpo-$$-exp-$terminals
+    printf '%q ' "$MADPO" "$@" >command
+    tm new-session -d -x 90 -y 24 "cd '$work'; export LC_ALL=C.UTF-8 TERM=tmux-256color
+        . ./command; echo code \$? >left; echo BACK; exec sleep 600"
+}
+wait_for() {
+    local i
+    for ((i = 0; i < 900; i++)); do
+        tm capture-pane -pJ -S -50 >pane 2>/dev/null || true
+        ! grep -qE -- "$1" pane || return 0
+        sleep 0.1
+    done
+    cat pane
+    fail "the screen never showed: $1"
+}
+type_keys() { tm send-keys "$@"; }
+gone() {
+    wait_for '^BACK'
+    grep -q "^code $1\$" left || fail "exit code $(cat left), not $1"
+    [ "$(tm display-message -p '#{alternate_on} #{cursor_flag}')" = "0 1" ] || fail "the screen was not given back"
+}
+owner() { tr -d '\n' <"$1/experiment.lock"; }
+wait_free() { # wait_free DIR: nobody works on it any more
+    local i
+    for ((i = 0; i < 600; i++)); do
+        ! flock -n "$1/experiment.lock" true || return 0
+        sleep 0.1
+    done
+    fail "$1 is still being worked on"
+}
+
+long=("$tiny" --set sft.max_steps=30 --set reward.max_steps=30 --set policy.max_steps=200000
+    --set policy.checkpoint_every=0 --set policy.eval_every=100000 --set run.log_every=20
+    --set experiment.tiers=high --set experiment.seeds=1 --set experiment.methods=madpo,dpo)
+
+say "the table, a cell, back; Q stops, and the exit code says so"
+on_terminal experiment "${long[@]}" --out a
+wait_for '^ a LIVE 0/2 cells'
+wait_for 'high-madpo-s1 running +policy [0-9]+/200000'
+pids+=("$(owner a)")
+wait_for 'high-dpo-s1 +waiting'
+type_keys Down Down
+type_keys Enter
+wait_for '^ high-madpo-s1 LIVE policy step'
+type_keys q
+wait_for '^ a LIVE 0/2 cells'
+type_keys Enter
+wait_for '^ high-madpo-s1 LIVE policy step'
+type_keys Escape
+wait_for '^ a LIVE 0/2 cells'
+type_keys Q
+wait_for 'end it now, without saving'
+type_keys n
+wait_for 'nothing was asked of the experiment'
+type_keys Q
+wait_for 'end it now, without saving'
+type_keys s
+wait_for 'stop: accepted'
+wait_for 'the experiment has ended: NOT RUNNING'
+wait_for 'high-madpo-s1 stopped +policy'
+type_keys q
+gone 3
+wait_for '^madpo: stopped on request.*same command'
+
+say "left, it goes on; Ctrl+C twice from watch --control stops it"
+on_terminal experiment "${long[@]}" --out a
+wait_for 'high-madpo-s1 running +policy [0-9]+/200000'
+pids+=("$(owner a)")
+type_keys q
+gone 0
+wait_for "The experiment goes on, as process $(owner a)\."
+on_terminal watch a
+wait_for 'high-madpo-s1 running'
+type_keys Q
+wait_for 'read-only.*madpo watch a --control'
+type_keys C-c
+gone 0
+on_terminal watch a --control
+wait_for 'high-madpo-s1 running'
+type_keys C-c C-c
+wait_for '^ a NOT RUNNING'
+wait_free a
+type_keys C-c # nobody is at work: it leaves
+gone 0
+
+say "ended as it stands"
+on_terminal experiment "${long[@]}" --out a
+wait_for 'high-madpo-s1 running +policy [0-9]+/200000'
+pids+=("$(owner a)")
+type_keys Q
+wait_for 'end it now, without saving'
+type_keys k
+wait_for 'was ended as it stood'
+wait_for '^ a NOT RUNNING'
+type_keys q
+gone 1
+wait_for '^madpo: the experiment was ended by signal 9 .*same command goes on'
+
+say "to its end: the results are printed"
+short=("${long[@]}" --set policy.max_steps=20)
+on_terminal experiment "${short[@]}" --out b
+wait_for 'the experiment has ended: DONE'
+type_keys q
+gone 0
+wait_for '^# Results'
+wait_for '^done; everything is in b$'
+
+say "one that cannot begin"
+exec 9>>b/experiment.lock
+flock 9
+on_terminal experiment "${short[@]}" --out b
+gone 1
+wait_for '^madpo: b is being worked on by another'
+exec 9>&-
