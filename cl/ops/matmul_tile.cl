@@ -21,13 +21,14 @@
  * the bits of cl/ops/matmul.cl. Deterministic: with one part, an element's bits depend on its row,
  * its column and K only.
  *
- * offline: -DTM=64 -DTN=64 -DTK=16 -DIM=8 -DIN=4 -DB_BY_ROW=1 -DALIGNED=1
- * offline: -DTM=64 -DTN=64 -DTK=16 -DIM=8 -DIN=4 -DB_BY_ROW=1
- * offline: -DTM=64 -DTN=64 -DTK=16 -DIM=8 -DIN=4 -DA_BY_COL=1 -DALIGNED=1
- * offline: -DTM=64 -DTN=64 -DTK=16 -DIM=8 -DIN=4 -DALIGNED=1 -DW_TYPE=1
- * offline: -DTM=32 -DTN=32 -DTK=64 -DIM=2 -DIN=4 -DB_BY_ROW=1 -DALIGNED=1 -DW_TYPE=1
- * offline: -DTM=32 -DTN=32 -DTK=64 -DIM=2 -DIN=4 -DB_BY_ROW=1 -DW_TYPE=2
- * offline: -DTM=32 -DTN=32 -DTK=64 -DIM=2 -DIN=4 -DA_BY_COL=1
+ * offline: -DTM=64 -DTN=64 -DTK=16 -DIM=4 -DIN=8 -DB_BY_ROW=1 -DALIGNED=1
+ * offline: -DTM=64 -DTN=64 -DTK=16 -DIM=4 -DIN=8 -DB_BY_ROW=1 -DW_TYPE=2
+ * offline: -DTM=64 -DTN=64 -DTK=8 -DIM=4 -DIN=8 -DALIGNED=1 -DW_TYPE=1
+ * offline: -DTM=64 -DTN=64 -DTK=8 -DIM=4 -DIN=8 -DA_BY_COL=1
+ * offline: -DTM=32 -DTN=32 -DTK=32 -DIM=2 -DIN=4 -DB_BY_ROW=1 -DALIGNED=1 -DW_TYPE=1
+ * offline: -DTM=32 -DTN=32 -DTK=32 -DIM=2 -DIN=4 -DA_BY_COL=1
+ * offline: -DTM=16 -DTN=16 -DTK=32 -DIM=1 -DIN=4 -DB_BY_ROW=1 -DALIGNED=1
+ * offline: -DTM=16 -DTN=16 -DTK=32 -DIM=1 -DIN=4 -DA_BY_COL=1
  */
 #include "lib/weight.clh"
 
@@ -68,136 +69,7 @@
 
 #define TILE_KERNEL __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1)))
 
-/* Where the e-th read of four of a strip lies: along k or across it, by how the operand is stored.
- */
-#define ALONG(e)      ((e) % (TK / 4) * 4)
-#define ALONG_OF(e)   ((e) / (TK / 4))
-#define ACROSS_A(e)   ((e) % (TM / 4) * 4)
-#define ACROSS_A_K(e) ((e) / (TM / 4))
-#define ACROSS_B(e)   ((e) % (TN / 4) * 4)
-#define ACROSS_B_K(e) ((e) / (TN / 4))
-
-/* Elements p[0..3]; those from `n` on are 0 and not read. */
-static inline float4 four_a(__global const float *p, int n)
-{
-    if (n >= 4)
-#if ALIGNED
-        return *(__global const float4 *)p;
-#else
-        return vload4(0, p);
-#endif
-    return (float4)(n > 0 ? p[0] : 0.0f, n > 1 ? p[1] : 0.0f, n > 2 ? p[2] : 0.0f, 0.0f);
-}
-
-static inline float4 four_b(__global const WEIGHT *p, int n)
-{
-    if (n >= 4)
-#if ALIGNED && W_TYPE == 0
-        return *(__global const float4 *)p;
-#elif ALIGNED && W_TYPE == 1
-        return as_float4(convert_uint4(*(__global const ushort4 *)p) << 16);
-#elif ALIGNED
-        return vloada_half4(0, (__global const half *)p);
-#else
-        return WEIGHTS(4, p);
-#endif
-    return (float4)(n > 0 ? weight_widen(p) : 0.0f, n > 1 ? weight_widen(p + 1) : 0.0f,
-                    n > 2 ? weight_widen(p + 2) : 0.0f, 0.0f);
-}
-
-/* What an item reads of a strip of op(A): where, and how many of the four there are. Rows beyond
- * the last are read as the last where that costs nothing; what is computed of them is not stored.
- */
-#define FOR_READS(i, e, reads, fours)                                                              \
-    UNROLL                                                                                         \
-    for (int i = 0, e = (int)get_local_id(0); i < reads; i++, e += ITEMS)                          \
-        if (fours % ITEMS == 0 || e < fours)
-
-static inline void start_a(int *at, int *n, int lda, long i0, long M)
-{
-    FOR_READS(i, e, READS_A, FOURS_A)
-    {
-#if A_BY_COL
-        n[i] = (int)clamp(M - i0 - ACROSS_A(e), 0L, 4L);
-        at[i] = ACROSS_A_K(e) * lda + ACROSS_A(e);
-#else
-        n[i] = 4;
-        at[i] = (int)min((long)ALONG_OF(e), M - 1 - i0) * lda + ALONG(e);
-#endif
-    }
-}
-
-static inline void start_b(int *at, int *n, int ldb, long j0, long N)
-{
-    FOR_READS(i, e, READS_B, FOURS_B)
-    {
-#if B_BY_ROW
-        n[i] = 4;
-        at[i] = (int)min((long)ALONG_OF(e), N - 1 - j0) * ldb + ALONG(e);
-#else
-        n[i] = (int)clamp(N - j0 - ACROSS_B(e), 0L, 4L);
-        at[i] = ACROSS_B_K(e) * ldb + ACROSS_B(e);
-#endif
-    }
-}
-
-/* The strip that begins at p into registers; `ks` of its k's exist, the others are 0. */
-static inline void read_a(float4 *r, __global const float *p, const int *at, const int *n, int ks)
-{
-    FOR_READS(i, e, READS_A, FOURS_A)
-    {
-#if A_BY_COL
-        r[i] = four_a(p + at[i], ks >= TK || ACROSS_A_K(e) < ks ? n[i] : 0);
-#else
-        r[i] = four_a(p + at[i], ks >= TK ? 4 : ks - ALONG(e));
-#endif
-    }
-}
-
-static inline void read_b(float4 *r, __global const WEIGHT *p, const int *at, const int *n, int ks)
-{
-    FOR_READS(i, e, READS_B, FOURS_B)
-    {
-#if B_BY_ROW
-        r[i] = four_b(p + at[i], ks >= TK ? 4 : ks - ALONG(e));
-#else
-        r[i] = four_b(p + at[i], ks >= TK || ACROSS_B_K(e) < ks ? n[i] : 0);
-#endif
-    }
-}
-
-/* Registers into local memory: a[k][row], b[k][column]. */
-LOCAL_FN void put_a(__local float *a, const float4 *r)
-{
-    FOR_READS(i, e, READS_A, FOURS_A)
-    {
-#if A_BY_COL
-        *(__local float4 *)(a + ACROSS_A_K(e) * PITCH_A + ACROSS_A(e)) = r[i];
-#else
-        __local float *to = a + ALONG(e) * PITCH_A + ALONG_OF(e);
-        to[0] = r[i].x;
-        to[PITCH_A] = r[i].y;
-        to[2 * PITCH_A] = r[i].z;
-        to[3 * PITCH_A] = r[i].w;
-#endif
-    }
-}
-
-LOCAL_FN void put_b(__local float *b, const float4 *r)
-{
-    FOR_READS(i, e, READS_B, FOURS_B)
-    {
-#if B_BY_ROW
-        __local float *to = b + ALONG(e) * PITCH_B + ALONG_OF(e);
-        to[0] = r[i].x;
-        to[PITCH_B] = r[i].y;
-        to[2 * PITCH_B] = r[i].z;
-        to[3 * PITCH_B] = r[i].w;
-#else
-        *(__local float4 *)(b + ACROSS_B_K(e) * PITCH_B + ACROSS_B(e)) = r[i];
-#endif
-    }
-}
+#include "lib/matmul_strip.clh"
 
 /* The item's rows (in groups of RG) and columns (of four) within the tile. */
 #define RG     (IM < 4 ? IM : 4)

@@ -7,13 +7,18 @@
 
 #include "device/launch.h"
 
-/* Largest first. Measured on an H200 (tests/bench/tile.c): the larger a tile, the more it does with
- * what it reads, as long as there are enough of them to keep every compute unit busy. */
+/* Largest first. The larger a tile, the more is done with what is read; but there must be enough of
+ * them to keep the compute units busy. The first is for A and B by rows only: with other operands,
+ * strips of 16 would cost more registers than RDNA3 has. Smaller ones fetch longer strips at a
+ * time: few items wait for memory then, and seldom. Sizes and thresholds were measured on an H200.
+ */
 static const madpo__tile tiles[] = {
-    {64, 64, 16, 8, 4},
-    {32, 32, 64, 2, 4},
+    {64, 64, 16, 4, 8},
+    {64, 64, 8, 4, 8},
+    {32, 32, 32, 2, 4},
+    {16, 16, 32, 1, 4},
 };
-enum { N_TILES = (int)(sizeof tiles / sizeof *tiles), DEFINES = 160 };
+enum { N_TILES = (int)(sizeof tiles / sizeof *tiles), MEDIUM = 2, SMALL = 3, DEFINES = 160 };
 
 #define PART_K 256 /* no part of a product is shorter */
 
@@ -41,11 +46,9 @@ const madpo__tile *madpo__tile_of(const madpo_device *dev, const madpo__product 
 {
     const int64_t units = madpo_device_get_info(dev)->compute_units;
 
-    for (int i = 0; i < N_TILES - 1; i++) {
-        if (tile_groups(&tiles[i], p) >= units)
-            return &tiles[i];
-    }
-    return &tiles[N_TILES - 1];
+    if (tile_groups(&tiles[0], p) >= units)
+        return &tiles[p->ta || !p->tb ? 1 : 0];
+    return &tiles[tile_groups(&tiles[MEDIUM], p) >= units / 2 ? MEDIUM : SMALL];
 }
 
 /* The kernel counts within a tile and a strip of 64 in ints. */
@@ -89,12 +92,12 @@ int64_t madpo__tile_parts_floats(const madpo_device *dev, const madpo__product *
     return parts > 1 ? p->batch * parts * p->M * p->N : 0;
 }
 
-/* Parts are wanted where even the smallest tiles are fewer than compute units; together the parts'
- * tiles are then at most three times as many. */
+/* Parts are wanted where tiles, none of them large, are fewer than compute units; together the
+ * parts' tiles are then at most three times as many. */
 int64_t madpo__tile_workspace(const madpo_device *dev, const madpo__product *p)
 {
     const int64_t units = madpo_device_get_info(dev)->compute_units;
-    const int64_t most = 3 * units * tiles[N_TILES - 1].tm * tiles[N_TILES - 1].tn;
+    const int64_t most = 3 * units * tiles[MEDIUM].tm * tiles[MEDIUM].tn;
     const int64_t all = p->K / PART_K * p->M * p->N * p->batch;
 
     return !p->ta || p->K < 2 * PART_K ? 0 : all < most ? all : most;
