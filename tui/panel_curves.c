@@ -5,7 +5,7 @@
 
 #include "tui/panels.h"
 
-/* Colours by meaning; see the table in terminal.c. */
+/* Colours by meaning; see the table in palette.c. */
 static const madpo_dot_pen pen_main = {{MADPO_TONE_SERIES, MADPO_BOLD}, '*'};
 static const madpo_dot_pen pen_eval = {{MADPO_TONE_SERIES + 1, MADPO_BOLD}, 'o'};
 static const madpo_dot_pen pen_chosen = {{MADPO_TONE_SERIES + 1, 0}, 'C'};
@@ -155,9 +155,13 @@ void madpo_panel_loss(madpo_grid *grid, madpo_rect rect, madpo_view *view)
 void madpo_panel_rewards(madpo_grid *grid, madpo_rect rect, madpo_view *view)
 {
     madpo_plot plot;
+    const char *what;
     char title[256];
 
-    snprintf(title, sizeof title, "%s", madpo_panel_curves(&plot, view, MADPO_PANEL_REWARDS));
+    what = madpo_panel_curves(&plot, view, MADPO_PANEL_REWARDS);
+    if (rect.w < 44 && strncmp(what, "rewards  chosen", 15) == 0)
+        what = "rewards chosen C rejected R margin =";
+    snprintf(title, sizeof title, "%s", what);
     append_others(title, sizeof title, view);
     madpo_panel_frame(grid, rect, view, MADPO_PANEL_REWARDS, title);
     madpo_plot_draw(grid, rect, &plot);

@@ -216,11 +216,12 @@ static void system_time(lines *l, const madpo_view *view)
     double log =
         madpo_view_value(view, "write_seconds") / madpo_view_value(view, "interval_seconds");
     const bool pairs = strcmp(phase->name, "policy") == 0 || strcmp(phase->name, "reward") == 0;
+    const bool ahead = view->source->live || view->replay; /* a run that stands has no end */
     char per[16], left[16], took[16];
 
-    line(l, "step", "%s s  ETA %s%s%s", madpo_short_number(per, seconds),
-         madpo_short_time(left, (phase->total_steps - step) * seconds), log >= 0 ? "  log " : "",
-         log >= 0 ? percent(took, sizeof took, log) : "");
+    line(l, "step", "%s s%s%s%s%s", madpo_short_number(per, seconds), ahead ? "  ETA " : "",
+         ahead ? madpo_short_time(left, (phase->total_steps - step) * seconds) : "",
+         log >= 0 ? "  log " : "", log >= 0 ? percent(took, sizeof took, log) : "");
     madpo_short_number(left, madpo_view_value(view, "tokens_per_second"));
     if (isnan(examples))
         line(l, "rate", "%s tok/s", left);
@@ -237,14 +238,16 @@ static void system_trouble(lines *l, const madpo_view *view)
     const madpo_history *history = madpo_view_history(view);
     const madpo_note *note = madpo_view_last_note(view, MADPO_NOTE_CHECKPOINT);
     uint64_t n_bad = 0;
+    int64_t n_lines;
+    char warnings[32];
 
     line(l, "saved", "%s", note ? note->text + strlen("checkpoint ") : "no checkpoint yet");
     for (size_t i = 0; i < history->n_phases; i++)
         for (size_t k = 0; k < history->phases[i]->n_metrics; k++)
             n_bad += history->phases[i]->metrics[k].series.n_bad;
-    line(l, "trouble", "%lld warnings, %llu NaN, %lld bad lines", (long long)history->n_warnings,
-         (unsigned long long)n_bad,
-         (long long)(history->n_bad + madpo_view_samples(view)->n_bad_tokens));
+    n_lines = history->n_bad + madpo_view_samples(view)->n_bad_tokens;
+    line(l, "trouble", "%s, %llu NaN, %lld bad line%s", madpo_view_warnings(warnings, view),
+         (unsigned long long)n_bad, (long long)n_lines, n_lines == 1 ? "" : "s");
 }
 
 static void system_run(lines *l, const madpo_view *view)

@@ -35,6 +35,20 @@ double madpo_view_step_seconds(const madpo_view *view)
     return (to - from) / (step - (phase->clock.v[0].x + phase->clock.v[0].x_last) / 2);
 }
 
+char *madpo_view_warnings(char *out, const madpo_view *view)
+{
+    const madpo_history *history = madpo_view_history(view);
+    double t = madpo_view_moment(view).t;
+    int64_t n = view->replay ? 0 : history->n_warnings;
+    const madpo_note *note;
+
+    for (int64_t i = history->n_notes - 1; view->replay && i >= 0; i--)
+        if ((note = madpo_history_note(history, i)) != NULL)
+            n += note->kind == MADPO_NOTE_WARNING && !(note->t > t);
+    snprintf(out, 32, "%lld warning%s", (long long)n, n == 1 ? "" : "s");
+    return out;
+}
+
 const madpo_note *madpo_view_last_note(const madpo_view *view, madpo_note_kind kind)
 {
     const madpo_history *history = madpo_view_history(view);
@@ -130,10 +144,10 @@ void madpo_panel_log(madpo_grid *grid, madpo_rect rect, madpo_view *view)
     madpo_rect r = madpo_rect_inside(rect);
     static const char *const titles[] = {"", ": warnings", ": log.txt", ": bookmarks"};
     int row = r.h - 1, skip = view->log_scroll;
-    char title[80];
+    char title[80], warnings[32];
 
-    snprintf(title, sizeof title, "log%s  %lld notes, %lld warnings", titles[view->log_kind],
-             (long long)history->n_notes, (long long)history->n_warnings);
+    snprintf(title, sizeof title, "log%s  %lld notes, %s", titles[view->log_kind],
+             (long long)history->n_notes, madpo_view_warnings(warnings, view));
     madpo_panel_frame(grid, rect, view, MADPO_PANEL_LOG, title);
     if (view->log_kind == MADPO_LOG_PRINTED) {
         draw_printed(grid, r, view);

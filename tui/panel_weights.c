@@ -63,9 +63,10 @@ static void draw_parameters(madpo_grid *grid, madpo_rect r, const madpo_view *vi
     const madpo_weight_options *w = view->has_preview ? &view->preview : &view->source->weight;
     double value[5] = {w->c_max, w->c_min, w->tau, w->lambda,
                        view->has_preview ? view->preview_beta : view->source->beta};
-    static const char *const names[2][5] = {{"c_max", "c_min", "tau", "lambda", "beta"},
-                                            {"c+", "c-", "tau", "lam", "beta"}};
-    bool narrow = r.w < 56;
+    static const char *const names[3][5] = {{"c_max", "c_min", "tau", "lambda", "beta"},
+                                            {"c+", "c-", "tau", "lam", "beta"},
+                                            {"c+", "c-", "tau", "l", "b"}};
+    int narrow = (r.w < 56) + (r.w < 44);
     bool focused = view->wish.focus == MADPO_PANEL_MARGINS;
     char text[16];
     int x = r.x;
@@ -74,12 +75,14 @@ static void draw_parameters(madpo_grid *grid, madpo_rect r, const madpo_view *vi
         madpo_pen pen = {focused && i == view->parameter ? MADPO_TONE_KEY : MADPO_TONE_DIM,
                          focused && i == view->parameter ? MADPO_REVERSE : 0};
 
-        x += madpo_grid_print(grid, x, r.y, r.x + r.w - x, pen, "%s %s", names[narrow][i],
-                              madpo_short_number(text, value[i])) +
-             1;
+        madpo_short_number(text, value[i]);
+        if (x + (int)(strlen(names[narrow][i]) + strlen(text)) >= r.x + r.w)
+            break; /* no name without its number */
+        x +=
+            madpo_grid_print(grid, x, r.y, r.x + r.w - x, pen, "%s %s", names[narrow][i], text) + 1;
     }
-    if (view->has_preview)
-        madpo_grid_text(grid, x, r.y, r.x + r.w - x, (madpo_pen){MADPO_TONE_ALERT, 0}, "tried");
+    if (view->has_preview && x + 5 <= r.x + r.w) /* the title says it too */
+        madpo_grid_text(grid, x, r.y, 5, (madpo_pen){MADPO_TONE_ALERT, 0}, "tried");
 }
 
 /* Mean pull on a pair's margin, beta w sigma(-beta m), over the pairs the policy has seen. */
@@ -127,6 +130,8 @@ static void draw_margin_axis(madpo_grid *grid, madpo_rect rect, const madpo_view
         int width = (int)strlen(madpo_short_number(text, h));
         int x = rect.x + 1 + (rect.w - 2 - width) * i / (n - 1);
 
+        if (*text == '-' && x > rect.x + 1) /* a sign is no part of the frame */
+            madpo_grid_put(grid, x - 1, y, ' ', dim);
         madpo_grid_text(grid, x, y, width, dim, text);
     }
 }
@@ -261,7 +266,7 @@ void madpo_panel_weights(madpo_grid *grid, madpo_rect rect, madpo_view *view)
     double last;
     char text[16];
 
-    madpo_panel_frame(grid, rect, view, MADPO_PANEL_WEIGHTS, "weight w over time (dark = many)");
+    madpo_panel_frame(grid, rect, view, MADPO_PANEL_WEIGHTS, "weight w over time (dense = many)");
     if (!phase || phase->heat.n == 0) {
         madpo_grid_text(grid, r.x, r.y, r.w, dim, "no weights yet");
         return;
@@ -277,7 +282,7 @@ void madpo_panel_weights(madpo_grid *grid, madpo_rect rect, madpo_view *view)
     for (int y = 0; y < r.h; y++)
         if (y == 0 || y == r.h - 1 || (y == r.h / 2 && r.h > 4))
             madpo_grid_print(
-                grid, r.x, r.y + y, 5, dim, "%4.4s",
+                grid, r.x, r.y + y, 5, dim, "%4s",
                 madpo_short_number(text, phase->heat.high * (r.h - y - (y > 0) * 0.5) / r.h));
     r.x += 5;
     r.w -= 5;
@@ -318,7 +323,8 @@ void madpo_panel_groups(madpo_grid *grid, madpo_rect rect, madpo_view *view)
     char text[16];
 
     madpo_panel_frame(grid, rect, view, MADPO_PANEL_GROUPS,
-                      "h by group  n  mean w  5 25 50 75 95%");
+                      rect.w < 44 ? "h by group  n  mean w  5..95%"
+                                  : "h by group  n  mean w  5 25 50 75 95%");
     for (int i = 0; i < view->stats.n_groups && row < r.h; i++) {
         const madpo_group *group = &view->stats.group[i];
         madpo_rect box = {r.x + 28, r.y + row, r.w - 29, 1};
@@ -337,5 +343,5 @@ void madpo_panel_groups(madpo_grid *grid, madpo_rect rect, madpo_view *view)
     if (row == 0)
         madpo_grid_text(grid, r.x, r.y, r.w, dim, "no pairs with margins yet");
     else
-        draw_margin_axis(grid, (madpo_rect){r.x + 27, rect.y, r.w - 27, rect.h}, view);
+        draw_margin_axis(grid, (madpo_rect){r.x + 26, rect.y, r.w - 26, rect.h}, view);
 }

@@ -25,6 +25,8 @@ double madpo_view_value(const madpo_view *view, const char *metric);
 /* Seconds a step takes at the moment shown, the first step left out; NaN if unknown. */
 double madpo_view_step_seconds(const madpo_view *view);
 
+/* "3 warnings" up to the moment shown, into out [32]. */
+char *madpo_view_warnings(char *out, const madpo_view *view);
 /* The newest note of a kind, up to the moment shown; NULL if there is none. */
 const madpo_note *madpo_view_last_note(const madpo_view *view, madpo_note_kind kind);
 

@@ -32,6 +32,13 @@ char *madpo_short_number(char *out, double x)
         snprintf(out, SHORT, "%.2f", x);
     else
         snprintf(out, SHORT, size > 0 ? "%.3f" : "0", x);
+    point = strchr(out, 'e'); /* e-07 to e-7, e+38 to e38 */
+    if (point) {
+        char *digits = point + 1, *to = point + 1 + (point[1] == '-');
+
+        digits += strspn(digits, "+-0");
+        memmove(to, digits, strlen(digits) + 1);
+    }
     point = strstr(out, "0.");
     if (point && (point == out || (point == out + 1 && *out == '-')))
         memmove(point, point + 1, strlen(point));
@@ -314,8 +321,13 @@ static void draw_labels(madpo_grid *grid, madpo_rect frame_rect, const frame *f)
         if (i > 0 && rows[i] == rows[i - 1])
             continue;
         madpo_short_number(text, f->log_y ? pow(10.0, y) : y);
+        if (strlen(text) > LABEL_WIDTH) { /* -1.2e-12: never cut an exponent */
+            char *point = strchr(text, '.');
+
+            memmove(point, point + 2, strlen(point + 2) + 1);
+        }
         madpo_grid_print(grid, frame_rect.x + 1, r.y + rows[i], LABEL_WIDTH,
-                         (madpo_pen){MADPO_TONE_DIM, 0}, "%6.6s", text);
+                         (madpo_pen){MADPO_TONE_DIM, 0}, "%6s", text);
     }
 }
 
@@ -329,11 +341,14 @@ static void draw_x_axis(madpo_grid *grid, madpo_rect frame_rect, const frame *f)
     for (int i = 0; i < n; i++) {
         double x = f->x_low + (f->x_high - f->x_low) * i / (n - 1);
         int width, at = r.x + (r.w - 1) * i / (n - 1);
+        bool whole = f->x_high - f->x_low > n;
 
         if (f->plot->axis == MADPO_AXIS_TIME)
             madpo_short_time(text, x);
+        else if (whole && fabs(x) < 999)
+            snprintf(text, sizeof text, "%.0f", floor(x + 0.5));
         else
-            madpo_short_number(text, f->x_high - f->x_low > n ? floor(x + 0.5) : x);
+            madpo_short_number(text, whole ? floor(x + 0.5) : x);
         width = (int)strlen(text);
         at = i == 0 ? at : at - width / 2;
         at = at + width > last ? last - width : at;
@@ -508,6 +523,39 @@ static void draw_marks(madpo_grid *grid, const frame *f)
     }
 }
 
+/* Where one of these pens has drawn last, from the right: the cell's place, false if nowhere. */
+static bool last_ink(const madpo_grid *grid, madpo_rect r, madpo_tone tone, int *x, int *y)
+{
+    for (*x = r.x + r.w - 1; *x >= r.x; --*x)
+        for (*y = r.y; *y < r.y + r.h; ++*y) {
+            const madpo_cell *cell;
+
+            if (*x >= grid->w || *y >= grid->h)
+                continue;
+            cell = &grid->cells[(size_t)*y * (size_t)grid->w + (size_t)*x];
+            if (cell->tone == tone && cell->glyph > 0x7f)
+                return true;
+        }
+    return false;
+}
+
+/* Dots of several curves look alike but for their colour: each ends in the letter that the title
+ * explains. */
+static void draw_letters(madpo_grid *grid, const frame *f)
+{
+    int n = 0, x, y;
+
+    for (int i = 0; i < f->plot->n; i++)
+        n += !f->plot->curve[i].marks;
+    for (int i = 0; n > 1 && grid->glyphs != MADPO_GLYPHS_ASCII && i < f->plot->n; i++) {
+        const madpo_curve *c = &f->plot->curve[i];
+
+        if (!c->marks && last_ink(grid, f->canvas.rect, c->pen.pen.tone, &x, &y))
+            madpo_grid_put(grid, x, y, (uint32_t)c->pen.ascii,
+                           (madpo_pen){c->pen.pen.tone, MADPO_BOLD});
+    }
+}
+
 void madpo_plot_draw(madpo_grid *grid, madpo_rect rect, const madpo_plot *plot)
 {
     madpo_rect inside = madpo_rect_inside(rect);
@@ -531,6 +579,7 @@ void madpo_plot_draw(madpo_grid *grid, madpo_rect rect, const madpo_plot *plot)
     draw_guides(grid, &f);
     draw_curves(&f);
     madpo_canvas_end(&f.canvas);
+    draw_letters(grid, &f);
     draw_marks(grid, &f);
     draw_ticks(grid, &f, true); /* the rarer ones over them */
     draw_ticks(grid, &f, false);

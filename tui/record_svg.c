@@ -10,6 +10,7 @@
 #include <utf8proc.h>
 
 #include "base/error.h"
+#include "tui/palette.h"
 #include "tui/record.h"
 #include "tui/terminal.h"
 
@@ -46,12 +47,16 @@ static int glyph_kind(const madpo_cell *cell)
     return cell->glyph < 0x2580 ? 2 : cell->glyph < 0x25a0 ? 3 : cell->glyph < 0x2800 ? 1 : 4;
 }
 
+/* What is behind a tone: a number of the 256 colours, -1 = nothing. */
+static int svg_back(int tone, bool light)
+{
+    return madpo_palette_back((madpo_tone)tone,
+                              light ? MADPO_BACKGROUND_LIGHT : MADPO_BACKGROUND_DARK, 256);
+}
+
 static bool is_blank(const madpo_cell *cell)
 {
-    int background;
-
-    (void)madpo_terminal_color((madpo_tone)cell->tone, true, &background);
-    return cell->glyph == ' ' && background < 0 &&
+    return cell->glyph == ' ' && svg_back(cell->tone, true) < 0 &&
            !(cell->flags & (MADPO_REVERSE | MADPO_WIDE_TAIL));
 }
 
@@ -187,7 +192,9 @@ static void svg_palette(const svg *s, madpo_strbuf *out, bool light)
     madpo_strbuf_append(out, light ? "text,rect{fill:#1f2328}.p,.v{fill:#ffffff}"
                                    : "text,rect{fill:#e6edf3}.p,.v{fill:#0d1117}");
     for (int tone = 0; s->color && tone < MADPO_TONES; tone++) {
-        int background, number = madpo_terminal_color((madpo_tone)tone, light, &background);
+        const int background = svg_back(tone, light);
+        const int number = madpo_palette_color(
+            (madpo_tone)tone, light ? MADPO_BACKGROUND_LIGHT : MADPO_BACKGROUND_DARK, 256);
 
         if (number >= 0)
             madpo_strbuf_printf(out, ".t%d{fill:#%06x}", tone, color_rgb(number));
@@ -263,10 +270,9 @@ static void svg_text(const svg *s, madpo_strbuf *out, const svg_run *run, int fi
 static void svg_run_write(const svg *s, madpo_strbuf *out, const svg_run *run)
 {
     const madpo_cell *cells = svg_row(s, run->frame, run->y) + run->x;
-    int first = 0, background;
+    int first = 0;
 
-    (void)madpo_terminal_color((madpo_tone)cells->tone, true, &background);
-    if ((cells->flags & MADPO_REVERSE) || (s->color && background >= 0))
+    if ((cells->flags & MADPO_REVERSE) || (s->color && svg_back(cells->tone, true) >= 0))
         madpo_strbuf_printf(
             out, "<rect class=\"t%d\" x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\"/>\n",
             cells->tone, run->x * CELL_W, run->y * CELL_H, run->n * CELL_W, (int)CELL_H);

@@ -237,12 +237,11 @@ void madpo_draw_notes(madpo_grid *grid, const madpo_view *view)
     const madpo_history *history = madpo_view_history(view);
     madpo_rect r = view->layout.notes;
     double t = madpo_view_moment(view).t;
-    char warnings[64] = "";
+    char warnings[64] = "", n[32];
     int right;
 
-    if (history->n_warnings > 0)
-        snprintf(warnings, sizeof warnings, "%lld warning%s, press w",
-                 (long long)history->n_warnings, history->n_warnings == 1 ? "" : "s");
+    if (*madpo_view_warnings(n, view) != '0')
+        snprintf(warnings, sizeof warnings, "%s, press w", n);
     right = r.x + r.w - (int)strlen(warnings) - 1;
     madpo_grid_text(grid, right, r.y, r.w, alert, warnings);
     if (view->message[0]) {
@@ -328,11 +327,12 @@ void madpo_draw_help_rows(madpo_grid *grid, const madpo_help_row *rows, int n_ro
 {
     char title[200];
     madpo_rect r;
-    int row = -*scroll, n = 0;
+    int row = -*scroll, n = 0, width;
 
     snprintf(title, sizeof title, " keys  %s%s  (type to narrow, Esc closes) ",
              filter[0] ? "with: " : "", filter);
-    r = madpo_draw_overlay(grid, 100, grid->h - 2, title);
+    r = madpo_draw_overlay(grid, 100, grid->h < 10 ? grid->h : grid->h - 2, title);
+    width = r.w < 44 ? r.w / 4 : 14;
     for (int i = 0; i < n_rows; i++) {
         bool heading = !rows[i].shown[0];
 
@@ -340,11 +340,12 @@ void madpo_draw_help_rows(madpo_grid *grid, const madpo_help_row *rows, int n_ro
             continue;
         n++;
         if (row >= 0 && row < r.h) {
-            madpo_grid_text(grid, r.x + 1, r.y + row, 14,
+            madpo_grid_text(grid, r.x + 1, r.y + row, heading ? r.w - 1 : width,
                             heading ? bold : (madpo_pen){MADPO_TONE_KEY, 0},
                             heading ? rows[i].help : rows[i].shown);
             if (!heading)
-                madpo_grid_text(grid, r.x + 15, r.y + row, r.w - 16, plain, rows[i].help);
+                madpo_grid_text(grid, r.x + width + 1, r.y + row, r.w - width - 2, plain,
+                                rows[i].help);
         }
         row++;
     }
@@ -386,16 +387,18 @@ void madpo_draw_runs(madpo_grid *grid, const madpo_view *view)
 
 /* ---- all of it ---- */
 
-/* Where there are no panels: what steers the run is shown all the same, over the last line. */
+/* Where there are no panels: what waits for keys is shown all the same. */
 static void draw_last_line(madpo_grid *grid, madpo_view *view)
 {
-    bool typing = view->prompt == MADPO_PROMPT_STEER || view->prompt == MADPO_PROMPT_RATE;
-
     if (view->menu.open) {
         madpo_menu_draw(grid, &view->menu);
     } else if (view->steer.asking) {
         madpo_steer_draw(grid, view);
-    } else if (typing || (view->control && view->message[0])) {
+    } else if (view->help && grid->h > 2) {
+        madpo_draw_help(grid, view);
+    } else if (view->show_runs && grid->h > 2) {
+        madpo_draw_runs(grid, view);
+    } else if (view->prompt != MADPO_PROMPT_NONE || (view->control && view->message[0])) {
         view->layout.keys = (madpo_rect){0, grid->h - 1, grid->w, 1};
         madpo_grid_fill(grid, view->layout.keys, ' ', plain);
         madpo_draw_keys(grid, view);

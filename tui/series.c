@@ -1,6 +1,7 @@
 /* Decimating series; see series.h. */
 #include "tui/series.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,10 +14,16 @@ void madpo_series_dispose(madpo_series *series)
     *series = (madpo_series){0};
 }
 
+/* What a point can keep: finite, and no more than a float holds, beyond which training is lost. */
+static bool series_holds(double y)
+{
+    return fabs(y) <= (double)FLT_MAX;
+}
+
 static void point_take(madpo_series_point *point, double x, double y)
 {
     point->x_last = x;
-    if (!isfinite(y)) {
+    if (!series_holds(y)) {
         point->n_bad++;
         return;
     }
@@ -82,7 +89,7 @@ madpo_status madpo_series_add(madpo_series *series, double x, double y, madpo_er
     if (series->n > 0 && x <= series->v[series->n - 1].x_last)
         series_cut(series, x);
     last = series->n > 0 ? &series->v[series->n - 1] : NULL;
-    series->n_bad += !isfinite(y);
+    series->n_bad += !series_holds(y);
     if (last && last->n + last->n_bad < series->stride) {
         point_take(last, x, y);
         return MADPO_OK;

@@ -16,7 +16,7 @@ typedef struct madpo_series_point {
     double sum;           /* of the finite values */
     float min, max, last; /* of the finite values; NaN when there are none */
     uint32_t n;           /* finite values */
-    uint32_t n_bad;       /* NaN and infinite ones */
+    uint32_t n_bad;       /* NaN, infinite, or beyond what a float holds */
 } madpo_series_point;
 
 typedef struct madpo_series {

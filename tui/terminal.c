@@ -14,15 +14,21 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/error.h"
+#include "tui/palette.h"
 #include "tui/view.h"
 
-enum { LOST_AFTER = 100 /* errors in a row: then the terminal is gone */ };
+enum {
+    LOST_AFTER = 100, /* errors in a row: then the terminal is gone */
+    LATE_MS = 600     /* the rest of a key may be that late; longer than a bad link takes */
+};
 
 /* One terminal, one owner. What the crash handler needs is here, ready to be written. */
 static struct {
     bool open;
     int n_colors, errors;
+    double escape_at;           /* when Esc was read as a key, if that was the last one */
     int stderr_was, stderr_now; /* -1 = not redirected */
     madpo_cell *shown;          /* [h,w] what the terminal shows */
     int w, h;
@@ -34,7 +40,7 @@ static struct {
     FILE *file, *no_keys; /* open_file: where the bytes go, and what keys come from */
     SCREEN *file_screen;
     off_t taken; /* bytes of the file handed out */
-} term = {.stderr_was = -1, .stderr_now = -1};
+} term = {.escape_at = -1e9, .stderr_was = -1, .stderr_now = -1};
 
 static volatile sig_atomic_t term_signal, term_resized;
 
@@ -154,70 +160,9 @@ static void show_stderr(void)
 
 /* ---- colours ---- */
 
-/* Okabe and Ito's palette: nearest of 256 on dark and on light, and of 16. Red and green never
- * stand against each other. */
-static const struct {
-    short dark, light, of_16;
-} term_colors[MADPO_TONES] = {
-    [MADPO_TONE_PLAIN] = {-1, -1, -1},
-    [MADPO_TONE_DIM] = {245, 242, -1},
-    [MADPO_TONE_FRAME] = {240, 249, -1},
-    [MADPO_TONE_TITLE] = {-1, -1, -1},
-    [MADPO_TONE_ALERT] = {166, 160, COLOR_RED},
-    [MADPO_TONE_KEY] = {221, 94, COLOR_YELLOW},
-    [MADPO_TONE_SERIES + 0] = {178, 130, COLOR_YELLOW},  /* orange */
-    [MADPO_TONE_SERIES + 1] = {74, 31, COLOR_CYAN},      /* sky */
-    [MADPO_TONE_SERIES + 2] = {35, 29, COLOR_GREEN},     /* bluish green */
-    [MADPO_TONE_SERIES + 3] = {221, 100, COLOR_WHITE},   /* yellow */
-    [MADPO_TONE_SERIES + 4] = {166, 160, COLOR_RED},     /* vermillion */
-    [MADPO_TONE_SERIES + 5] = {175, 133, COLOR_MAGENTA}, /* purple */
-    [MADPO_TONE_SERIES + 6] = {32, 25, COLOR_BLUE},      /* blue */
-    [MADPO_TONE_SERIES + 7] = {250, 238, COLOR_WHITE},
-    [MADPO_TONE_HEAT + 0] = {-1, -1, -1},
-    [MADPO_TONE_HEAT + 1] = {24, 186, COLOR_BLUE}, /* cividis, towards the background */
-    [MADPO_TONE_HEAT + 2] = {60, 143, COLOR_BLUE},
-    [MADPO_TONE_HEAT + 3] = {101, 101, COLOR_CYAN},
-    [MADPO_TONE_HEAT + 4] = {143, 60, COLOR_YELLOW},
-    [MADPO_TONE_HEAT + 5] = {227, 18, COLOR_WHITE}};
-
-/* Shades are backgrounds, orange down and blue up, with a foreground that can be read on them. Of
- * 16 colours: coloured letters, bold ones, then the background. */
-typedef struct term_shade {
-    short dark_on, dark, light_on, light, of_16_on, of_16;
-} term_shade;
-static const term_shade term_shades[6] = {{255, 94, 16, 223, COLOR_YELLOW, -1},
-                                          {16, 136, 16, 221, COLOR_YELLOW, -1},
-                                          {16, 214, 16, 214, COLOR_BLACK, COLOR_YELLOW},
-                                          {255, 18, 16, 189, COLOR_CYAN, -1},
-                                          {255, 25, 16, 153, COLOR_CYAN, -1},
-                                          {16, 74, 16, 75, COLOR_BLACK, COLOR_CYAN}};
-
 static bool is_shade(int tone)
 {
     return tone >= MADPO_TONE_DOWN && tone < MADPO_TONE_UP + 3;
-}
-
-static void prepare_shade(int tone, bool light)
-{
-    const term_shade *s = &term_shades[tone - MADPO_TONE_DOWN];
-    bool many = term.n_colors == 256;
-    short on = many ? light ? s->light_on : s->dark_on : s->of_16_on;
-    short back = many ? light ? s->light : s->dark : s->of_16;
-
-    if (init_pair((short)(tone + 1), on, back) == ERR)
-        init_pair((short)(tone + 1), on, back >= 0 ? back : COLOR_BLACK);
-}
-
-int madpo_terminal_color(madpo_tone tone, bool light, int *background)
-{
-    *background = -1;
-    if (is_shade((int)tone)) {
-        const term_shade *s = &term_shades[tone - MADPO_TONE_DOWN];
-
-        *background = light ? s->light : s->dark;
-        return light ? s->light_on : s->dark_on;
-    }
-    return light ? term_colors[tone].light : term_colors[tone].dark;
 }
 
 /* Some terminals say "foreground;background" in COLORFGBG; 7 and 15 are light. */
@@ -241,15 +186,14 @@ static void prepare_colors(const char *wish, bool light)
         return;
     term.n_colors = COLORS >= 256 && (automatic || strcmp(wish, "256") == 0) ? 256 : 16;
     use_default_colors();
-    for (int tone = MADPO_TONE_DOWN; tone < MADPO_TONE_UP + 3; tone++)
-        prepare_shade(tone, light);
-    for (int tone = 0; tone < MADPO_TONE_DOWN; tone++) {
-        short color = term.n_colors < 256 ? term_colors[tone].of_16
-                      : light             ? term_colors[tone].light
-                                          : term_colors[tone].dark;
+    for (int tone = 0; tone < MADPO_TONES; tone++) {
+        madpo_background around = light ? MADPO_BACKGROUND_LIGHT : MADPO_BACKGROUND_DARK;
+        short color = madpo_palette_color((madpo_tone)tone, around, term.n_colors);
+        short back = madpo_palette_back((madpo_tone)tone, around, term.n_colors);
 
-        if (init_pair((short)(tone + 1), color, -1) == ERR)
-            init_pair((short)(tone + 1), color >= 0 ? color : COLOR_WHITE, COLOR_BLACK);
+        if (init_pair((short)(tone + 1), color, back) == ERR)
+            init_pair((short)(tone + 1), color >= 0 ? color : COLOR_WHITE,
+                      back >= 0 ? back : COLOR_BLACK);
     }
 }
 
@@ -267,6 +211,15 @@ static void prepare_screen(const madpo_terminal_options *options)
     term.open = term.fresh = true;
 }
 
+/* Milliseconds that Esc waits for the rest of a key; newterm, unlike initscr, does not look. */
+static int escape_delay(void)
+{
+    const char *said = getenv("ESCDELAY");
+    long ms = said ? strtol(said, NULL, 10) : 0;
+
+    return ms > 0 && ms <= 10000 ? (int)ms : 25;
+}
+
 madpo_status madpo_terminal_open(const madpo_terminal_options *options, madpo_error *err)
 {
     SCREEN *screen;
@@ -276,8 +229,7 @@ madpo_status madpo_terminal_open(const madpo_terminal_options *options, madpo_er
     term.has_modes = tcgetattr(STDIN_FILENO, &term.modes) == 0;
     term_signal = term_resized = 0;
     prepare_signals();
-    if (!getenv("ESCDELAY"))
-        set_escdelay(25);
+    set_escdelay(escape_delay());
     screen = newterm(NULL, stdout, stdin);
     if (!screen)
         return madpo_error_set(err, MADPO_ERR_IO, "cannot draw on a terminal of type %s",
@@ -487,6 +439,74 @@ static int key_of(wint_t key)
     return -1;
 }
 
+/* Over a slow link the bytes of a key may come apart, and Esc has been taken for a key by itself
+ * when the rest arrives: "[A" would be two commands. A '[' or 'O' that follows Esc is held until it
+ * is clear what it is the beginning of. Returns a key, 0 for a key that means nothing here, -1 when
+ * it was typed after all; what was read too far is given back to be read again. */
+static int late_key(wint_t first)
+{
+    static const struct {
+        char end;
+        int key;
+    } keys[] = {{'A', MADPO_KEY_UP},      {'B', MADPO_KEY_DOWN}, {'C', MADPO_KEY_RIGHT},
+                {'D', MADPO_KEY_LEFT},    {'H', MADPO_KEY_HOME}, {'F', MADPO_KEY_END},
+                {'Z', MADPO_KEY_BACK_TAB}};
+    static const int numbered[] = {0,
+                                   MADPO_KEY_HOME,
+                                   0,
+                                   0,
+                                   MADPO_KEY_END,
+                                   MADPO_KEY_PAGE_UP,
+                                   MADPO_KEY_PAGE_DOWN,
+                                   MADPO_KEY_HOME,
+                                   MADPO_KEY_END};
+    unsigned number = 0;
+    wint_t key;
+
+    timeout(LATE_MS);
+    for (int n = 0; n < 24 && get_wch(&key) == OK; n++) {
+        if (first == '[' && key >= '0' && key <= '9')
+            number = number * 10 % 1000 + (unsigned)(key - '0');
+        else if (first == '[' && (key == ';' || key == '<' || key == '?'))
+            number = 0; /* of modifiers, or of a mouse: their numbers mean nothing here */
+        else if (first == '[' && key == '~')
+            return number < sizeof numbered / sizeof *numbered ? numbered[number] : 0;
+        else if (first == '[' && n > 0 && (key == 'M' || key == 'm'))
+            return 0;
+        else if (first == 'O' && (key == 'P' || key == 'M'))
+            return key == 'P' ? MADPO_KEY_F1 : MADPO_KEY_ENTER;
+        else if (first == 'O' &&
+                 (key == 'Q' || (key >= 'R' && key <= 'S') || (key >= 'j' && key <= 'y')))
+            return 0;
+        else {
+            for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+                if ((wint_t)keys[i].end == key)
+                    return keys[i].key;
+            unget_wch((wchar_t)key);
+            return n == 0 ? -1 : 0;
+        }
+    }
+    return number > 0 ? 0 : -1;
+}
+
+/* A key that was read: itself, unless it is the rest of one whose Esc came before. */
+static madpo_terminal_event key_event(wint_t key)
+{
+    madpo_terminal_event event = {.kind = MADPO_EVENT_KEY, .key = (int)key};
+    double now = madpo_clock_monotonic();
+
+    if ((key == '[' || key == 'O') && now - term.escape_at < LATE_MS / 1000.0) {
+        int late = late_key(key);
+
+        if (late >= 0)
+            event.key = late;
+        if (late == 0)
+            event.kind = MADPO_EVENT_IGNORED;
+    }
+    term.escape_at = key == MADPO_KEY_ESCAPE ? madpo_clock_monotonic() : -1e9;
+    return event;
+}
+
 static madpo_terminal_event mouse_event(void)
 {
     madpo_terminal_event event = {.kind = MADPO_EVENT_NONE};
@@ -556,9 +576,12 @@ madpo_terminal_event madpo_terminal_wait(int ms)
         return mouse_event();
     else if (rc == OK && key == 0x1a) /* Ctrl+Z */
         suspend();
-    else if (rc != ERR) {
+    else if (rc == OK)
+        return key_event(key);
+    else if (rc == KEY_CODE_YES) {
         event.kind = MADPO_EVENT_KEY;
-        event.key = rc == KEY_CODE_YES ? key_of(key) : (int)key;
+        event.key = key_of(key);
+        term.escape_at = -1e9;
     }
     return event;
 }

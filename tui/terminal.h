@@ -17,7 +17,8 @@ typedef struct madpo_terminal_options {
 
 /* Something the user or the system did. */
 typedef enum madpo_event_kind {
-    MADPO_EVENT_NONE, /* time is over */
+    MADPO_EVENT_NONE,    /* time is over */
+    MADPO_EVENT_IGNORED, /* a key that means nothing here; there may be more */
     MADPO_EVENT_KEY,
     MADPO_EVENT_MOUSE,
     MADPO_EVENT_RESIZE,
@@ -38,9 +39,6 @@ madpo_status madpo_terminal_open_file(const madpo_terminal_options *options, int
                                       madpo_error *err) MADPO_MUST_CHECK;
 /* Append the bytes sent since the last _take. */
 madpo_status madpo_terminal_take(madpo_strbuf *out, madpo_error *err) MADPO_MUST_CHECK;
-/* Number of a tone's colour among the 256 of xterm, on a dark or a light background; -1 = the
- * terminal's own; and that of what is behind it. */
-int madpo_terminal_color(madpo_tone tone, bool light, int *background);
 /* Give it back and show what was written to standard error meanwhile. */
 void madpo_terminal_close(void);
 void madpo_terminal_size(int *w, int *h);

@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/printable.h"
 #include "tui/view.h"
 
 static const char manifest[] =
@@ -80,7 +81,19 @@ static void look(madpo_view *view, madpo_grid *grid, const uint8_t *data, size_t
                                '7',
                                '5',
                                'T',
-                               'f'};
+                               'f',
+                               '/',
+                               'r',
+                               'h',
+                               'F',
+                               '0',
+                               'w',
+                               '\\',
+                               'Y',
+                               'g',
+                               MADPO_KEY_PAGE_DOWN,
+                               MADPO_KEY_BACKSPACE,
+                               MADPO_KEY_HOME};
     madpo_error err = MADPO_ERROR_INIT;
 
     for (int i = 0; i < 8; i++) {
@@ -91,7 +104,7 @@ static void look(madpo_view *view, madpo_grid *grid, const uint8_t *data, size_t
         FUZZ_CHECK(madpo_view_render(grid, view, w, h, &err) == MADPO_OK);
         FUZZ_CHECK(grid->w == w && grid->h == h);
         for (size_t k = 0; k < (size_t)w * (size_t)h; k++)
-            FUZZ_CHECK(grid->cells[k].glyph >= ' ' && grid->cells[k].glyph < 0x110000);
+            FUZZ_CHECK(fuzz_is_printable(grid->cells[k].glyph, grid->glyphs));
         madpo_view_key(view, keys[(byte + i) % (int)(sizeof keys / sizeof *keys)]);
     }
 }

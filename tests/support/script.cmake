@@ -18,7 +18,7 @@ function(madpo_add_script name script)
   # drivers leak, and what they leak is not ours to test
   set(env ${MADPO_TEST_ENV} "MADPO=$<TARGET_FILE:madpo>" "JSONQ=$<TARGET_FILE:jsonq>"
       "MADPO_VERSION=${PROJECT_VERSION}" "CMAKE=${CMAKE_COMMAND}" "CC=${CMAKE_C_COMPILER}"
-      "SANITIZE=$<$<BOOL:${MADPO_SANITIZE}>:-fsanitize=address,undefined>"
+      "SANITIZE=$<$<BOOL:${MADPO_SANITIZE}>:-fsanitize=${MADPO_SANITIZERS}>"
       "ASAN_OPTIONS=detect_leaks=0")
   set_tests_properties(${name} PROPERTIES TIMEOUT ${S_TIMEOUT} LABELS "${S_LABELS}"
                        SKIP_RETURN_CODE 77 ENVIRONMENT "${env}")
