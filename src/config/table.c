@@ -100,8 +100,10 @@ const madpo__key madpo__keys[] = {
     BOOL("device.profile", device.profile, false, "Time every kernel by its events"),
     INT("device.memory_mb", device.memory_mb, 0, 0, 1000000000, "MB",
         "Device memory to plan with; 0 = what the device reports"),
-    CHOICE("device.matmul", device.matmul, "auto", "auto, panel, tile, clblast",
-           "Matrix products: our packed-panel kernel, CLBlast, or whichever suits the device"),
+    CHOICE(
+        "device.matmul", device.matmul, "auto", "auto, panel, tile, clblast",
+        "Matrix products: our kernels for processors (panel) or for GPUs (tile), CLBlast, or what "
+        "suits the device"),
     STRING("device.cache", device.cache, "auto", "folder",
            "Compiled kernels are kept here: auto = the user's cache folder, empty = nowhere"),
 
