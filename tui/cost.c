@@ -85,7 +85,7 @@ static void count_points(madpo_cost_open *out, const madpo_history *history)
         const madpo_phase *phase = history->phases[p];
 
         out->steps += (int64_t)phase->step;
-        out->points += (int64_t)(phase->clock.n + phase->tokens.n);
+        out->points += (int64_t)(phase->clock.n + phase->tokens.n + phase->examples.n);
         for (size_t i = 0; i < phase->n_metrics; i++)
             out->points += (int64_t)phase->metrics[i].series.n;
     }

@@ -22,6 +22,7 @@ static void phase_free(madpo_phase *phase)
     }
     madpo_series_dispose(&phase->clock);
     madpo_series_dispose(&phase->tokens);
+    madpo_series_dispose(&phase->examples);
     madpo_heat_dispose(&phase->heat);
     free(phase->name);
     free(phase);
@@ -200,6 +201,8 @@ static madpo_status event_curves(madpo_history *history, const event *e, madpo_e
             st = madpo_series_add(&metric->series, e->step, v.number, err);
         if (st == MADPO_OK && madpo_scan_is(&v, "num_tokens"))
             st = madpo_series_add(&phase->tokens, e->step, v.number, err);
+        if (st == MADPO_OK && madpo_scan_is(&v, "num_examples"))
+            st = madpo_series_add(&phase->examples, e->step, v.number, err);
     }
     return st;
 }

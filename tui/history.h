@@ -23,7 +23,8 @@ typedef struct madpo_phase { /* a stage of the run */
     char *name;              /* owned */
     madpo_metric metrics[MADPO_HISTORY_METRICS];
     size_t n_metrics, hint;
-    madpo_series clock, tokens; /* seconds since 1970 and tokens seen, by step */
+    /* by step: seconds since 1970, tokens seen, examples seen */
+    madpo_series clock, tokens, examples;
     madpo_heat heat;
     double begun, ended; /* seconds since 1970, NaN if not */
     double step, total_steps;

@@ -116,7 +116,7 @@ const madpo_key_row madpo_keys[] = {
      madpo_key_reset},
     {{'s', 'S'}, "s S", "s:smooth", "smoothing: more, less (0 .6 .9 .97 .99)", madpo_key_smooth},
     {{'y'}, "y", "y:log", "logarithmic y", madpo_key_switch},
-    {{'x'}, "x", "x:axis", "x: steps, tokens, time", madpo_key_switch},
+    {{'x'}, "x", "x:axis", "x: steps, samples, tokens, time", madpo_key_switch},
     {{'Y'},
      "Y",
      NULL,

@@ -163,6 +163,16 @@ madpo_action madpo_key_smooth(madpo_view *view, int key)
     return MADPO_ACTION_NONE;
 }
 
+/* The next one that the stage's events tell. */
+static void next_axis(madpo_view *view)
+{
+    const int phase = madpo_view_plot_phase(view);
+
+    do
+        view->axis = (madpo_axis)((view->axis + 1) % MADPO_AXES);
+    while (phase >= 0 && !madpo_axis_is_known(madpo_view_history(view)->phases[phase], view->axis));
+}
+
 madpo_action madpo_key_switch(madpo_view *view, int key)
 {
     if (key == 'y') {
@@ -172,7 +182,7 @@ madpo_action madpo_key_switch(madpo_view *view, int key)
     } else if (key == 'g') {
         view->guides = !view->guides;
     } else if (key == 'x') {
-        view->axis = (madpo_axis)((view->axis + 1) % MADPO_AXES);
+        next_axis(view);
         view->x_low = view->x_high = view->cross = (double)NAN;
     } else if (key == 't') {
         view->glyphs = (madpo_glyphs)((view->glyphs + 1) % MADPO_GLYPHS_KINDS);

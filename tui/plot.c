@@ -7,7 +7,7 @@
 
 enum { LABEL_WIDTH = 7, SHORT = 16 };
 
-const char *const madpo_axis_names[MADPO_AXES] = {"step", "tokens", "time"};
+const char *const madpo_axis_names[MADPO_AXES] = {"step", "samples", "tokens", "time"};
 
 /* ---- numbers ---- */
 
@@ -71,6 +71,8 @@ static double phase_begin(const madpo_phase *phase)
 
 double madpo_axis_from_step(const madpo_phase *phase, madpo_axis axis, double step)
 {
+    if (axis == MADPO_AXIS_SAMPLES)
+        return madpo_series_interpolate(&phase->examples, step, false);
     if (axis == MADPO_AXIS_TOKENS)
         return madpo_series_interpolate(&phase->tokens, step, false);
     if (axis == MADPO_AXIS_TIME)
@@ -80,11 +82,20 @@ double madpo_axis_from_step(const madpo_phase *phase, madpo_axis axis, double st
 
 double madpo_axis_to_step(const madpo_phase *phase, madpo_axis axis, double x)
 {
+    if (axis == MADPO_AXIS_SAMPLES)
+        return madpo_series_interpolate(&phase->examples, x, true);
     if (axis == MADPO_AXIS_TOKENS)
         return madpo_series_interpolate(&phase->tokens, x, true);
     if (axis == MADPO_AXIS_TIME)
         return madpo_series_interpolate(&phase->clock, x + phase_begin(phase), true);
     return x;
+}
+
+bool madpo_axis_is_known(const madpo_phase *phase, madpo_axis axis)
+{
+    return axis == MADPO_AXIS_STEP || (axis == MADPO_AXIS_SAMPLES  ? phase->examples.n > 0
+                                       : axis == MADPO_AXIS_TOKENS ? phase->tokens.n > 0
+                                                                   : phase->clock.n > 0);
 }
 
 void madpo_plot_add(madpo_plot *plot, madpo_curve curve)

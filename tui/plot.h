@@ -9,6 +9,7 @@
 
 typedef enum madpo_axis {
     MADPO_AXIS_STEP,
+    MADPO_AXIS_SAMPLES, /* texts or pairs seen */
     MADPO_AXIS_TOKENS,
     MADPO_AXIS_TIME, /* seconds since the stage began */
     MADPO_AXES
@@ -40,6 +41,8 @@ typedef struct madpo_plot {
     int phase;
 } madpo_plot;
 
+/* Do the stage's events tell this axis? */
+bool madpo_axis_is_known(const madpo_phase *phase, madpo_axis axis);
 /* A step in units of the axis, and back. */
 double madpo_axis_from_step(const madpo_phase *phase, madpo_axis axis, double step);
 double madpo_axis_to_step(const madpo_phase *phase, madpo_axis axis, double x);

@@ -32,6 +32,15 @@ void madpo_loop_order(int64_t *index, size_t n, const madpo_stage_context *ctx, 
     madpo_pack_epoch_order(index, n, madpo_stage_seed(ctx, stage), (uint64_t)epoch);
 }
 
+/* Examples seen after so many steps. */
+static int64_t loop_examples_seen(const madpo_loop *loop, int64_t steps)
+{
+    int64_t n = (int64_t)loop->set->train->n, epochs = steps / loop->steps_per_epoch;
+    int64_t rest = steps % loop->steps_per_epoch * (int64_t)loop->batch;
+
+    return epochs * n + (rest < n ? rest : n);
+}
+
 /* The examples of step `step`: a slice of its epoch's order. */
 static size_t loop_step_examples(madpo_loop *loop, int64_t step, const int64_t **index)
 {
@@ -298,6 +307,8 @@ static json_t *loop_step_fields(madpo_loop *loop)
     task->report(task->user, loop->rows, s->n_rows, "", fields);
     madpo_loop_metric(fields, "", "grad_norm", loop->grad_norm);
     madpo_loop_metric(fields, "", "learning_rate", loop->lr);
+    json_object_set_new(fields, "num_examples",
+                        json_integer((json_int_t)loop_examples_seen(loop, s->step)));
     json_object_set_new(fields, "num_tokens", json_integer((json_int_t)s->n_tokens));
     madpo_loop_metric(fields, "", "tokens_per_second",
                       seconds > 0.0 ? (double)(s->n_tokens - loop->log_tokens) / seconds : NAN);

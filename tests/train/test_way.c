@@ -20,7 +20,8 @@ static train_result run(const char *dir, const char *const *settings)
 
 static void check_steps(const train_result *r, const char *stage)
 {
-    static const char *const keys[] = {"loss", "grad_norm", "learning_rate", "num_tokens", "epoch"};
+    static const char *const keys[] = {"loss",       "grad_norm",    "learning_rate",
+                                       "num_tokens", "num_examples", "epoch"};
     const json_t *trained = NULL;
 
     assert_int_equal(train_event_count(r, "step", stage), 8);
@@ -31,6 +32,10 @@ static void check_steps(const train_result *r, const char *stage)
         for (size_t k = 0; k < sizeof keys / sizeof *keys; k++)
             assert_true(isfinite(train_number(step, keys[k])));
     }
+    /* two steps an epoch at least: what was seen grows by a batch, or by what an epoch has left */
+    for (size_t i = 1; i < 8; i++)
+        assert_true(train_number(train_event(r, "step", stage, i), "num_examples") >
+                    train_number(train_event(r, "step", stage, i - 1), "num_examples"));
     for (size_t i = 0; i < train_event_count(r, "stage", stage); i++) {
         const json_t *event = train_event(r, "stage", stage, i);
 

@@ -182,10 +182,11 @@ static void test_short_numbers(void **state)
     static const struct {
         double x;
         const char *want;
-    } cases[] = {{0, "0"},           {0.5, ".500"},     {-0.25, "-.250"},
-                 {1, "1.00"},        {12.34, "12.3"},   {149, "149"},
-                 {12345, "12.3k"},   {1.5e6, "1.5M"},   {4.81e-7, "4.8e-7"}, {-2e38, "-2.0e38"},
-                 {(double)NAN, "-"}, {INFINITY, "inf"}, {10.05, "10.1"}};
+    } cases[] = {{0, "0"},           {0.5, ".500"},      {-0.25, "-.250"},
+                 {1, "1.00"},        {12.34, "12.3"},    {149, "149"},
+                 {12345, "12.3k"},   {1.5e6, "1.5M"},    {4.81e-7, "4.8e-7"},
+                 {-2e38, "-2.0e38"}, {(double)NAN, "-"}, {INFINITY, "inf"},
+                 {10.05, "10.1"}};
     char text[16];
 
     (void)state;
@@ -196,12 +197,41 @@ static void test_short_numbers(void **state)
     assert_string_equal(madpo_short_time(text, -1), "-");
 }
 
+/* Steps in units of the axes, and back; an axis that nothing was said of is not known. */
+static void test_axes(void **state)
+{
+    madpo_phase phase = {.begun = 1000};
+
+    (void)state;
+    assert_true(madpo_axis_is_known(&phase, MADPO_AXIS_STEP));
+    for (int axis = MADPO_AXIS_STEP + 1; axis < MADPO_AXES; axis++)
+        assert_false(madpo_axis_is_known(&phase, (madpo_axis)axis));
+    for (int step = 1; step <= 10; step++) {
+        add(&phase.examples, step, 32.0 * step);
+        add(&phase.tokens, step, 1000.0 * step);
+        add(&phase.clock, step, 1000.0 + 2.0 * step);
+    }
+    for (int axis = 0; axis < MADPO_AXES; axis++) {
+        const double want[MADPO_AXES] = {4, 128, 4000, 8};
+
+        assert_true(madpo_axis_is_known(&phase, (madpo_axis)axis));
+        assert_true(madpo_axis_from_step(&phase, (madpo_axis)axis, 4) == want[axis]);
+        assert_true(madpo_axis_to_step(&phase, (madpo_axis)axis, want[axis]) == 4);
+    }
+    madpo_series_dispose(&phase.examples);
+    madpo_series_dispose(&phase.tokens);
+    madpo_series_dispose(&phase.clock);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_kind),     cmocka_unit_test(test_spike_is_seen),
-        cmocka_unit_test(test_clipped),        cmocka_unit_test(test_diagonal),
-        cmocka_unit_test(test_ascii_is_ascii), cmocka_unit_test(test_short_numbers)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_every_kind),
+                                       cmocka_unit_test(test_spike_is_seen),
+                                       cmocka_unit_test(test_clipped),
+                                       cmocka_unit_test(test_diagonal),
+                                       cmocka_unit_test(test_ascii_is_ascii),
+                                       cmocka_unit_test(test_short_numbers),
+                                       cmocka_unit_test(test_axes)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
