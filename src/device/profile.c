@@ -5,6 +5,7 @@
 #include "base/error.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* Events held before their times are read: drivers slow down when many are alive. */
 #define MAX_PENDING 512
@@ -83,6 +84,24 @@ static size_t profile_count(const madpo_device *dev)
     return n;
 }
 
+/* Add a kernel to the row of its entry; programs that differ in their defines share it. True if
+ * that row is a new one. */
+static bool profile_add_row(madpo_profile_row *rows, size_t used, const madpo_kernel *k)
+{
+    const double total_ms = (double)k->profile_ns * 1e-6, max_ms = (double)k->profile_max_ns * 1e-6;
+
+    for (size_t i = 0; i < used; i++) {
+        if (strcmp(rows[i].entry, k->entry) == 0 && strcmp(rows[i].stem, k->stem) == 0) {
+            rows[i].n += k->profile_n;
+            rows[i].total_ms += total_ms;
+            rows[i].max_ms = max_ms > rows[i].max_ms ? max_ms : rows[i].max_ms;
+            return false;
+        }
+    }
+    rows[used] = (madpo_profile_row){k->stem, k->entry, k->profile_n, total_ms, max_ms};
+    return true;
+}
+
 static int profile_compare(const void *a, const void *b)
 {
     const double x = ((const madpo_profile_row *)a)->total_ms;
@@ -109,10 +128,8 @@ madpo_status madpo_profile_collect(madpo_device *dev, const madpo_profile_row **
     dev->profile_rows = own;
     for (size_t i = 0; i < MADPO__BUCKETS; i++) {
         for (const madpo_kernel *k = dev->kernels[i]; k; k = k->next) {
-            if (k->profile_n)
-                own[used++] = (madpo_profile_row){k->stem, k->entry, k->profile_n,
-                                                  (double)k->profile_ns * 1e-6,
-                                                  (double)k->profile_max_ns * 1e-6};
+            if (k->profile_n && profile_add_row(own, used, k))
+                used++;
         }
     }
     qsort(own, used, sizeof *own, profile_compare);

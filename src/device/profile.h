@@ -1,7 +1,8 @@
 #ifndef MADPO_DEVICE_PROFILE_H
 #define MADPO_DEVICE_PROFILE_H
 /* Where device time goes: totals per kernel entry, measured by events. On only where the device was
- * opened with options.profile; costs a few microseconds a launch. */
+ * opened with options.profile; costs a few microseconds a launch. Of a product by CLBlast, which
+ * may be several kernels, the last one counts. */
 #include "device/device.h"
 
 typedef struct madpo_profile_row {
