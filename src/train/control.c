@@ -287,6 +287,17 @@ void madpo_control_set_paused(madpo_stage_context *ctx, bool paused)
     pthread_mutex_unlock(&c->lock);
 }
 
+void madpo_control_finish(madpo_stage_context *ctx, const madpo_control_order *order)
+{
+    madpo_control *c = ctx->control;
+
+    if (strcmp(order->by, "socket") != 0)
+        return;
+    pthread_mutex_lock(&c->lock);
+    c->n_done++;
+    pthread_mutex_unlock(&c->lock);
+}
+
 double madpo_control_waited(const madpo_stage_context *ctx)
 {
     return ctx->control->waited;
@@ -314,7 +325,6 @@ madpo_status madpo_control_event(madpo_stage_context *ctx, const madpo_control_o
                                  const char *stage, const char *at, int64_t n, json_t *fields,
                                  const char *refused, madpo_error *err)
 {
-    madpo_control *c = ctx->control;
     json_t *event =
         json_pack("{s:s,s:s,s:I,s:s}", "action", madpo_control_action_name(order->request.action),
                   "stage", stage, at, (json_int_t)n, "by", order->by);
@@ -328,11 +338,6 @@ madpo_status madpo_control_event(madpo_stage_context *ctx, const madpo_control_o
         json_object_set_new(event, "refused", json_string(refused));
     json_decref(request);
     json_decref(fields);
-    if (strcmp(order->by, "socket") == 0) {
-        pthread_mutex_lock(&c->lock);
-        c->n_done++;
-        pthread_mutex_unlock(&c->lock);
-    }
     control_tell(ctx, order, stage, at, n, event, refused);
     return madpo_stage_event(ctx, "control", event, err);
 }
@@ -372,6 +377,7 @@ madpo_status madpo_control_between(madpo_stage_context *ctx, const char *stage, 
                                                   .eval_loss = NAN});
     while (st == MADPO_OK && !stopped && madpo_control_next(ctx, &order)) {
         st = between_do(ctx, &order, stage, done, err);
+        madpo_control_finish(ctx, &order);
         stopped = order.request.action == MADPO_CONTROL_STOP;
     }
     if (st != MADPO_OK || !stopped)

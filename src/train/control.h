@@ -55,6 +55,9 @@ bool madpo_control_from_file(const madpo_stage_context *ctx, size_t *next, const
 bool madpo_control_next(madpo_stage_context *ctx, madpo_control_order *out);
 /* Pause, or go on. */
 void madpo_control_set_paused(madpo_stage_context *ctx, bool paused);
+/* What was asked for has been dealt with, and what is known says so: only now may whoever waits for
+ * it be told. */
+void madpo_control_finish(madpo_stage_context *ctx, const madpo_control_order *order);
 /* Seconds spent waiting so far: what is paused is no working time. */
 double madpo_control_waited(const madpo_stage_context *ctx);
 

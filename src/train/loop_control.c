@@ -164,6 +164,7 @@ madpo_status madpo__loop_control(madpo_loop *loop, madpo_error *err)
         asked = true;
         st = loop_do(loop, &order, err);
         loop_show_state(loop);
+        madpo_control_finish(ctx, &order);
     }
     if (!asked) /* what is asked for is work of its own; to listen is not */
         loop->reporting += madpo_clock_monotonic() - began;

@@ -5,8 +5,21 @@ set -euo pipefail
 
 tiny=$MADPO_TEST_SOURCE_DIR/tests/support/tiny.cfg
 work=$(mktemp -d "${TMPDIR:-/tmp}/madpo-test.XXXXXX")
-cleanup() { :; } # scripts with mounts or processes of their own replace it
-trap 'cleanup; rm -rf "$work"' EXIT
+cleanup() { :; } # scripts with mounts or processes of their own replace it: they ask them to end
+# Whatever still works in $work, runs and terminals that were asked to end, would write into it while it is removed:
+# wait until it is gone, and end what does not go.
+leave_work() {
+    local i
+    local -a pids
+    cd /
+    for ((i = 0; i < 150; i++)); do
+        mapfile -t pids < <(find /proc -maxdepth 2 -name cwd -lname "$work*" -printf '%h\n' 2>/dev/null || true)
+        [ ${#pids[@]} -gt 0 ] || return 0
+        [ $i -lt 100 ] || kill -s KILL "${pids[@]#/proc/}" 2>/dev/null || true
+        sleep 0.1
+    done
+}
+trap 'cleanup; leave_work; rm -rf "$work"' EXIT
 cd "$work"
 export XDG_STATE_HOME=$work/state # the front end's bookmarks
 

@@ -10,6 +10,7 @@ use() { socket=${sockets[$1]}; }
 close_terminals() {
     local socket
     for socket in "${sockets[@]}"; do tmux -L "$socket" kill-server 2>/dev/null || true; done
+    sockets=()
 }
 # open_terminal WIDTH HEIGHT COMMAND: run by sh in a window of this size, in $work
 open_terminal() {
@@ -18,11 +19,24 @@ open_terminal() {
     terminals=$((terminals + 1))
     tm new-session -d -x "$1" -y "$2" "cd '$work'; $3"
 }
-screen() { tm capture-pane -pJ >pane 2>/dev/null || true; }
+# on_terminal WIDTH HEIGHT ARGUMENT...: the program alone in a window of this size; every other terminal is closed.
+# Its exit code goes to the file left.
+on_terminal() {
+    local width=$1 height=$2
+    shift 2
+    close_terminals
+    rm -f left
+    printf '%q ' "$MADPO" "$@" >command
+    open_terminal "$width" "$height" "export LC_ALL=C.UTF-8 TERM=tmux-256color
+        . ./command; echo code \$? >left; echo BACK; exec sleep 600"
+}
+# What the screen shows goes to the file pane, lines that were wrapped as one. above: of what has scrolled away, too
+above=()
+screen() { tm capture-pane -pJ "${above[@]}" >pane 2>/dev/null || true; }
 # wait_for PATTERN: the screen shows it before long
 wait_for() {
     local i
-    for ((i = 0; i < 150; i++)); do
+    for ((i = 0; i < ${patience:-300}; i++)); do
         screen
         ! grep -qE -- "$1" pane || return 0
         sleep 0.1
@@ -36,6 +50,12 @@ size() { tm resize-window -x "$1" -y "$2"; }
 given_back() {
     [ "$(tm display-message -p '#{alternate_on} #{cursor_flag}')" = "0 1" ] ||
         fail "the screen or the cursor was not given back"
+}
+# gone CODE: the program ended with it, and gave the terminal back
+gone() {
+    wait_for '^BACK'
+    grep -q "^code $1\$" left || fail "exit code $(cat left), not $1"
+    given_back
 }
 # A process that has ended and only waits to be collected is gone.
 alive() { grep -q '^State:[[:space:]]*[^ZX]' "/proc/$1/status" 2>/dev/null; }

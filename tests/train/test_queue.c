@@ -94,6 +94,7 @@ static bool trainer_step(trainer *t)
         }
         stopped = action == MADPO_CONTROL_STOP;
         EXPECT_OK(madpo_control_event(&t->ctx, &order, "sft", "step", t->step, NULL, NULL, &err));
+        madpo_control_finish(&t->ctx, &order);
     }
     return !stopped;
 }
@@ -185,6 +186,34 @@ static void test_many_askers(void **state)
     trainer_close(&t);
 }
 
+/* Who waits for a request is not told that it is done while it is being done. */
+static void test_done_when_finished(void **state)
+{
+    madpo_error err = MADPO_ERROR_INIT;
+    madpo_control_order order;
+    asker a = {0};
+    trainer t;
+
+    (void)state;
+    trainer_open(&t);
+    a.dir = madpo_run_dir(t.ctx.run);
+    trainer_step(&t);
+    json_decref(ask(&a, MADPO_CONTROL_PAUSE, 0));
+    assert_true(madpo_control_next(&t.ctx, &order));
+    EXPECT_OK(madpo_control_event(&t.ctx, &order, "sft", "step", 1, NULL, NULL, &err));
+    for (int64_t applied = 0; applied < 2; applied++) {
+        json_t *reply = ask(&a, MADPO_CONTROL_STATUS, 0);
+        const json_t *status = json_object_get(reply, "status");
+
+        assert_int_equal(json_integer_value(json_object_get(status, "applied")), applied);
+        assert_int_equal(json_is_true(json_object_get(status, "paused")), applied == 1);
+        json_decref(reply);
+        madpo_control_set_paused(&t.ctx, true);
+        madpo_control_finish(&t.ctx, &order);
+    }
+    trainer_close(&t);
+}
+
 /* Refused while it stops, refused twice, and a pause that ends by a signal's flag. */
 static void test_refusals(void **state)
 {
@@ -212,6 +241,7 @@ static void test_refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_many_askers),
+                                       cmocka_unit_test(test_done_when_finished),
                                        cmocka_unit_test(test_refusals)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);

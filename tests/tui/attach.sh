@@ -1,38 +1,13 @@
 # madpo train on a terminal (tmux plays it): the front end over a run that is a process of its own. Leaving,
 # a closed terminal and a killed screen leave it going; its keys, and those of watch --control, steer it.
 . "$(dirname "$0")/../support/cli.sh"
-command -v tmux >/dev/null || skip "no tmux to play the terminal"
-terminals=0 # each has a socket of its own: one that ends takes a while to go
-socket=madpo-$$-attach-0
-tm() { tmux -L "$socket" -f /dev/null "$@"; }
+. "$(dirname "$0")/../support/tmux.sh"
 runs=()
 cleanup() {
     local run
-    tm kill-server 2>/dev/null || true
+    close_terminals
     for run in "${runs[@]}"; do "$MADPO" ctl "$run" stop >/dev/null 2>&1 || true; done
 }
-
-# on_terminal ARGUMENT...: the program in an 80x24 window; its exit code goes to the file left
-on_terminal() {
-    rm -f left
-    tm kill-server 2>/dev/null || true
-    terminals=$((terminals + 1))
-    socket=madpo-$$-attach-$terminals
-    printf '%q ' "$MADPO" "$@" >command
-    tm new-session -d -x 80 -y 24 "cd '$work'; export LC_ALL=C.UTF-8 TERM=tmux-256color
-        . ./command; echo code \$? >left; echo BACK; exec sleep 600"
-}
-wait_for() { # wait_for PATTERN: the screen shows it before long
-    local i
-    for ((i = 0; i < 150; i++)); do
-        tm capture-pane -pJ >pane 2>/dev/null || true
-        ! grep -qE -- "$1" pane || return 0
-        sleep 0.1
-    done
-    cat pane
-    fail "the screen never showed: $1"
-}
-type_keys() { tm send-keys "$@"; }
 # steer KEY QUESTION NOTE: the key, its dialog, yes, and what comes of it
 steer() {
     type_keys -l -- "$1"
@@ -40,14 +15,18 @@ steer() {
     type_keys y
     wait_for "$3"
 }
-gone() { # gone CODE: the program has ended, and gave the screen back
-    wait_for '^BACK'
-    grep -q "^code $1\$" left || fail "exit code $(cat left), not $1"
-    [ "$(tm display-message -p '#{alternate_on} #{cursor_flag}')" = "0 1" ] || fail "the screen was not given back"
-}
 # status DIR NUMBER: done, or pid, as the run itself says
 status() { "$MADPO" ctl "$1" status --json | sed -E "s/.*\"$2\":([0-9]+).*/\1/"; }
 step() { status "$1" done; }
+goes_on() { # goes_on DIR WHY-IT-MIGHT-NOT: it takes steps
+    local i at
+    at=$(step "$1")
+    for ((i = 0; i < 300; i++)); do
+        [ "$(step "$1")" -le "$at" ] || return 0
+        sleep 0.1
+    done
+    fail "the run stands still $2"
+}
 wait_end() { # wait_end DIR STATUS
     local i
     for ((i = 0; i < 600; i++)); do
@@ -63,7 +42,7 @@ long=("${train[@]}" --set sft.max_steps=200000)
 
 say "train attaches; q leaves the run going to its end"
 runs+=(a)
-on_terminal train "${train[@]}" --set sft.max_steps=6000 --run a
+on_terminal 80 24 train "${train[@]}" --set sft.max_steps=6000 --run a
 wait_for '^ a LIVE sft step [0-9]+/6000'
 expect 0 "$MADPO" ctl a pause --wait # so that it is not over before the key comes
 type_keys q
@@ -78,7 +57,7 @@ grep -q '"step":6000' a/events.jsonl || fail "the run did not go on to its end"
 say "watch --control pauses, resumes, changes the rate, saves and stops"
 runs+=(b)
 expect 0 "$MADPO" train "${long[@]}" --run b --detach
-on_terminal watch b --control
+on_terminal 80 24 watch b --control
 wait_for '^ b LIVE sft step'
 type_keys Q
 wait_for 'end the run'
@@ -102,7 +81,7 @@ printf '%s\tsocket\n' pause lr checkpoint resume stop >wanted
 same_file wanted done
 
 say "without --control nothing is asked of the run"
-on_terminal watch b
+on_terminal 80 24 watch b
 wait_for '^ b stopped'
 for key in p c E - '*' L : Q; do
     type_keys '?'
@@ -120,7 +99,7 @@ one_error 'madpo ctl'
 
 say "a stop from the front end of train: the screen stays, then the summary, and the run's exit code"
 runs+=(c)
-on_terminal train "${long[@]}" --run c
+on_terminal 80 24 train "${long[@]}" --run c
 wait_for '^ c LIVE sft step'
 steer Q 'stop\?' 'the run has ended: stopped'
 type_keys Tab
@@ -130,14 +109,14 @@ type_keys q
 gone 3
 wait_for 'sft: stop by socket, at step [0-9]+'
 wait_for '^madpo: stopped on request, a checkpoint was saved; go on with: madpo train --run c'
-on_terminal train --run c --resume --set sft.max_steps=200000
+on_terminal 80 24 train --run c --resume --set sft.max_steps=200000
 wait_for '^ c LIVE sft step'
 steer Q 'stop\?' 'the run has ended: stopped'
 type_keys q
 gone 3
 
 say "the end of a run"
-on_terminal train "${train[@]}" --set sft.max_steps=40 --run d
+on_terminal 80 24 train "${train[@]}" --set sft.max_steps=40 --run d
 wait_for 'the run has ended: done'
 type_keys q
 gone 0
@@ -145,23 +124,26 @@ wait_for '^sft: saved d/models/sft'
 wait_for '^done; everything is in d$'
 
 say "a run that fails"
-on_terminal train "${train[@]}" --set sft.max_steps=40 --run d
+on_terminal 80 24 train "${train[@]}" --set sft.max_steps=40 --run d
 gone 1
 grep -q '^madpo: d already holds a run' pane || fail "no error of a folder in use"
-on_terminal train "${train[@]}" --set 'data.pairs=nosuch' --set 'run.stages=reward,policy' --run e
+on_terminal 80 24 train "${train[@]}" --set 'data.pairs=nosuch' --set 'run.stages=reward,policy' --run e
 wait_for '^BACK'
 grep -q '^code [12]$' left || fail "exit code $(cat left) of a run that cannot begin"
 grep -q '^madpo: ' pane || fail "no error of a run that cannot begin"
 
 say "an interrupt before the run has begun ends it"
 mkfifo reviews # nobody writes it: the start takes for ever
-on_terminal train "${train[@]}" --set data.reviews=reviews --run h
+on_terminal 80 24 train "${train[@]}" --set data.reviews=reviews --run h
 wait_for '^h: starting'
-for ((i = 0; i < 100; i++)); do
-    [ ! -e h/trainer.out ] || break
+# masked PID FIELD: it catches INT, or leaves it to a thread
+masked() { (((0x$(sed -n "s/^$2:[[:space:]]*//p" "/proc/$1/status" 2>/dev/null || true) + 0) & 2)); }
+for ((i = 0; i < 300; i++)); do
+    parent=$(pgrep -P "$(tm list-panes -F '#{pane_pid}')" || true)
+    child=$(pgrep -P "${parent:-0}" || true)
+    [ -z "$child" ] || ! masked "$parent" SigCgt || ! masked "$child" SigBlk || break
     sleep 0.05
 done
-sleep 0.3
 type_keys C-c
 wait_for 'stopping the run; once more'
 type_keys C-c
@@ -170,26 +152,22 @@ gone 1
 
 say "a terminal that is closed, and a screen that is killed, leave the run going"
 runs+=(f)
-on_terminal train "${long[@]}" --run f
+on_terminal 80 24 train "${long[@]}" --run f
 wait_for '^ f LIVE sft step'
 tm kill-server
-sleep 0.5
-at=$(step f)
-sleep 0.5
-[ "$(step f)" -gt "$at" ] || fail "the run stands still without its terminal"
-on_terminal watch f --control
+wait_gone "$(pgrep -o -f "^$MADPO train .* --run f\$")" "the front end of a closed terminal"
+goes_on f "without its terminal"
+on_terminal 80 24 watch f --control
 wait_for '^ f LIVE sft step'
 kill -s KILL "$(tm list-panes -F '#{pane_pid}' | xargs -I{} ps -o pid= --ppid {} | tr -d ' ')"
 wait_for BACK # somewhere: nobody gave the screen back
 grep -q '^code 137$' left || fail "exit code $(cat left) of a screen that was killed"
-at=$(step f)
-sleep 0.5
-[ "$(step f)" -gt "$at" ] || fail "the run stands still without its screen"
+goes_on f "without its screen"
 pid=$(status f pid)
 
 say "a trainer that is killed under its front end"
 runs+=(g)
-on_terminal train "${long[@]}" --run g
+on_terminal 80 24 train "${long[@]}" --run g
 wait_for '^ g LIVE sft step'
 kill -s KILL "$(status g pid)"
 wait_for 'the run is gone without a word'
@@ -200,14 +178,14 @@ wait_for '^madpo: the run was ended by signal 9 .*madpo train --run g --resume'
 say "the menu: leave it, and end it now without saving; Ctrl+C twice saves and stops"
 runs+=(i)
 expect 0 "$MADPO" train "${long[@]}" --run i --detach
-on_terminal watch i --control
+on_terminal 80 24 watch i --control
 wait_for '^ i LIVE sft step'
 type_keys Q
 wait_for 'end it now, without saving'
 type_keys d
 gone 0
 [ "$(step i)" -gt 0 ] || fail "the run that was left does not go on"
-on_terminal watch i --control
+on_terminal 80 24 watch i --control
 wait_for '^ i LIVE sft step'
 type_keys C-c
 wait_for 'end it now, without saving'
@@ -217,7 +195,7 @@ wait_end i stopped
 type_keys q
 gone 0
 expect 0 "$MADPO" train "${long[@]}" --run i --resume --detach
-on_terminal watch i --control
+on_terminal 80 24 watch i --control
 wait_for '^ i LIVE sft step'
 type_keys Q
 wait_for 'end it now, without saving'
@@ -228,7 +206,7 @@ type_keys C-c # nothing to ask about: it leaves
 gone 0
 
 say "a trainer that does not answer does not hold the screen; one that was killed is told of"
-on_terminal watch f --control
+on_terminal 80 24 watch f --control
 wait_for '^ f LIVE sft step'
 kill -s STOP "$pid"
 type_keys p

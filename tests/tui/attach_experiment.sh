@@ -1,39 +1,13 @@
 # madpo experiment on a terminal (tmux plays it): the table of cells over an experiment that is a process of its
 # own. A cell opens and closes; leaving leaves it going; Q and Ctrl+C stop it, and the same command goes on.
 . "$(dirname "$0")/../support/cli.sh"
-command -v tmux >/dev/null || skip "no tmux to play the terminal"
-terminals=0
-socket=madpo-$$-exp-0
-tm() { tmux -L "$socket" -f /dev/null "$@"; }
+. "$(dirname "$0")/../support/tmux.sh"
+above=(-S -50) # the results are longer than the screen
+patience=900 # tenths of a second: it trains before there is much to see
 pids=()
 cleanup() {
-    tm kill-server 2>/dev/null || true
+    close_terminals
     [ ${#pids[@]} -eq 0 ] || kill -s KILL "${pids[@]}" 2>/dev/null || true
-}
-on_terminal() { # on_terminal ARGUMENT...
-    rm -f left
-    tm kill-server 2>/dev/null || true
-    terminals=$((terminals + 1))
-    socket=madpo-$$-exp-$terminals
-    printf '%q ' "$MADPO" "$@" >command
-    tm new-session -d -x 90 -y 24 "cd '$work'; export LC_ALL=C.UTF-8 TERM=tmux-256color
-        . ./command; echo code \$? >left; echo BACK; exec sleep 600"
-}
-wait_for() {
-    local i
-    for ((i = 0; i < 900; i++)); do
-        tm capture-pane -pJ -S -50 >pane 2>/dev/null || true
-        ! grep -qE -- "$1" pane || return 0
-        sleep 0.1
-    done
-    cat pane
-    fail "the screen never showed: $1"
-}
-type_keys() { tm send-keys "$@"; }
-gone() {
-    wait_for '^BACK'
-    grep -q "^code $1\$" left || fail "exit code $(cat left), not $1"
-    [ "$(tm display-message -p '#{alternate_on} #{cursor_flag}')" = "0 1" ] || fail "the screen was not given back"
 }
 owner() { tr -d '\n' <"$1/experiment.lock"; }
 wait_free() { # wait_free DIR: nobody works on it any more
@@ -50,7 +24,7 @@ long=("$tiny" --set sft.max_steps=30 --set reward.max_steps=30 --set policy.max_
     --set experiment.tiers=high --set experiment.seeds=1 --set experiment.methods=madpo,dpo)
 
 say "the table, a cell, back; Q stops, and the exit code says so"
-on_terminal experiment "${long[@]}" --out a
+on_terminal 90 24 experiment "${long[@]}" --out a
 wait_for '^ a LIVE 0/2 cells'
 wait_for 'high-madpo-s1 running +policy [0-9]+/200000'
 pids+=("$(owner a)")
@@ -79,19 +53,19 @@ gone 3
 wait_for '^madpo: stopped on request.*same command'
 
 say "left, it goes on; Ctrl+C twice from watch --control stops it"
-on_terminal experiment "${long[@]}" --out a
+on_terminal 90 24 experiment "${long[@]}" --out a
 wait_for 'high-madpo-s1 running +policy [0-9]+/200000'
 pids+=("$(owner a)")
 type_keys q
 gone 0
 wait_for "The experiment goes on, as process $(owner a)\."
-on_terminal watch a
+on_terminal 90 24 watch a
 wait_for 'high-madpo-s1 running'
 type_keys Q
 wait_for 'read-only.*madpo watch a --control'
 type_keys C-c
 gone 0
-on_terminal watch a --control
+on_terminal 90 24 watch a --control
 wait_for 'high-madpo-s1 running'
 type_keys C-c C-c
 wait_for '^ a NOT RUNNING'
@@ -100,7 +74,7 @@ type_keys C-c # nobody is at work: it leaves
 gone 0
 
 say "ended as it stands"
-on_terminal experiment "${long[@]}" --out a
+on_terminal 90 24 experiment "${long[@]}" --out a
 wait_for 'high-madpo-s1 running +policy [0-9]+/200000'
 pids+=("$(owner a)")
 type_keys Q
@@ -114,7 +88,7 @@ wait_for '^madpo: the experiment was ended by signal 9 .*same command goes on'
 
 say "to its end: the results are printed"
 short=("${long[@]}" --set policy.max_steps=20)
-on_terminal experiment "${short[@]}" --out b
+on_terminal 90 24 experiment "${short[@]}" --out b
 wait_for 'the experiment has ended: DONE'
 type_keys q
 gone 0
@@ -124,7 +98,7 @@ wait_for '^done; everything is in b$'
 say "one that cannot begin"
 exec 9>>b/experiment.lock
 flock 9
-on_terminal experiment "${short[@]}" --out b
+on_terminal 90 24 experiment "${short[@]}" --out b
 gone 1
 wait_for '^madpo: b is being worked on by another'
 exec 9>&-

@@ -140,7 +140,10 @@ tm kill-pane
 wait_gone "$pid" "the front end of a killed pane"
 step() { "$MADPO" ctl run status --json | sed -E 's/.*"done":([0-9]+).*/\1/'; }
 at=$(step)
-sleep 0.3
+for ((i = 0; i < 300; i++)); do
+    [ "$(step)" -le "$at" ] || break
+    sleep 0.1
+done
 [ "$(step)" -gt "$at" ] || fail "the run stands still"
 
 command -v script >/dev/null || exit 0

@@ -2,9 +2,10 @@
 # same bytes every time, and what they refuse. What the SVG shows is looked at in test_record.c.
 . "$(dirname "$0")/../support/cli.sh"
 bash "$MADPO_TEST_SOURCE_DIR/tests/tui/fixture.sh" fixture
-socket=madpo-record-$$
-tm() { tmux -L "$socket" -f /dev/null "$@"; }
-cleanup() { tm kill-server 2>/dev/null || true; }
+if command -v tmux >/dev/null; then
+    . "$(dirname "$0")/../support/tmux.sh"
+    cleanup() { close_terminals; }
+fi
 
 # bytes FILE.cast: all that it sends, one event after the other
 bytes() {
@@ -38,12 +39,14 @@ for case in '80x24 braille policy:40' '120x40 block sft:20' '61x18 ascii policy:
     cp out picture
     command -v tmux >/dev/null || continue
     bytes c.cast >sent
-    tm new-session -d -x ${size%x*} -y ${size#*x} "stty -opost -echo; cat '$work/sent'; touch '$work/shown-$n'; exec sleep 60"
-    for ((i = 0; i < 100; i++)); do [ ! -e shown-$n ] || break; sleep 0.1; done
-    sleep 0.3 # for tmux to read it
-    LC_ALL=C.UTF-8 tm capture-pane -p >pane
+    open_terminal ${size%x*} ${size#*x} "stty -opost -echo; cat sent; exec sleep 60"
+    for ((i = 0; i < 100; i++)); do
+        LC_ALL=C.UTF-8 tm capture-pane -p >pane
+        ! cmp -s picture pane || break
+        sleep 0.1
+    done
     diff -u picture pane || fail "the cast does not end as the picture: $case"
-    tm kill-server
+    close_terminals
     n=$((n + 1))
 done
 say "$n casts played"

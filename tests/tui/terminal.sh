@@ -1,55 +1,35 @@
 # On a real terminal (tmux plays it): pictures, keys, every resize, and a terminal given back whole
 # whatever ends the program.
 . "$(dirname "$0")/../support/cli.sh"
-command -v tmux >/dev/null || skip "no tmux to play the terminal"
+. "$(dirname "$0")/../support/tmux.sh"
 bash "$MADPO_TEST_SOURCE_DIR/tests/tui/fixture.sh" fixture
 cp -r fixture other
-servers=0 # each has a socket of its own: one that ends takes a while to go
-socket=madpo-$$-0
-tm() { tmux -L "$socket" -f /dev/null "$@"; }
-cleanup() { tm kill-server 2>/dev/null || true; }
+cleanup() { close_terminals; }
 
-screen() { tm capture-pane -p >pane 2>/dev/null || true; }
-# wait_for PATTERN: the screen shows it before long
-wait_for() {
-    local i
-    for ((i = 0; i < 150; i++)); do
-        screen
-        ! grep -qE -- "$1" pane || return 0
-        sleep 0.1
-    done
-    cat pane
-    fail "the screen never showed: $1"
+# begin COMMAND: in an 80x24 window, with a shell behind it that tells how the terminal was found and left
+begin() {
+    close_terminals
+    rm -f left
+    open_terminal 80 24 "stty -a >modes
+        $1
+        echo code \$? >left; stty -a >modes-after; echo BACK; exec sleep 60"
 }
-type_keys() { tm send-keys "$@"; }
-
-# start TERM LOCALE ENVIRONMENT... -- OPTION...: in an 80x24 window, with a shell behind it
+# start TERM LOCALE ENVIRONMENT... -- OPTION...
 start() {
     local term=$1 locale=$2 environment=()
     shift 2
     while [ "$1" != -- ]; do environment+=("$1"); shift; done
     shift
-    cleanup
-    servers=$((servers + 1))
-    socket=madpo-$$-$servers
-    rm -f left
-    tm new-session -d -x 80 -y 24 "stty -a >modes; cd '$work'
-        env LC_ALL=$locale TERM=$term ${environment[*]} sh -c 'echo \$\$ >pid; exec \"\$0\" watch fixture $*' \
-            '$MADPO' 2>watch-err
-        echo code \$? >left; stty -a >modes-after; echo BACK; exec sleep 60"
+    begin "env LC_ALL=$locale TERM=$term ${environment[*]} sh -c 'echo \$\$ >pid; exec \"\$0\" watch fixture $*' \
+            '$MADPO' 2>watch-err"
     wait_for 'loss policy'
 }
-# gone CODE: the program ended, and everything is as it was
-gone() {
-    wait_for '^BACK'
-    grep -q "^code $1\$" left || fail "exit code $(cat left), not $1"
+# over CODE: the program ended, and everything is as it was
+over() {
+    gone "$1"
     diff modes modes-after || fail "the terminal was not given back as it was"
-    [ "$(tm display-message -p '#{alternate_on} #{cursor_flag}')" = "0 1" ] ||
-        fail "the screen or the cursor was not given back"
 }
 watcher() { cat pid; }
-# A process that has ended and only waits to be collected is gone.
-alive() { grep -q '^State:[[:space:]]*[^ZX]' "/proc/$1/status" 2>/dev/null; }
 
 coloured() {
     tm capture-pane -pe >pane
@@ -65,11 +45,11 @@ for term in tmux-256color xterm screen vt100 linux; do
         fi
         [ $term = vt100 ] || coloured || fail "$term $locale: no colours"
         type_keys q
-        gone 0
+        over 0
         start $term $locale NO_COLOR=1 --
         ! coloured || fail "$term $locale: NO_COLOR, and there are colours"
         type_keys q
-        gone 0
+        over 0
     done
 done
 say "five terminals, two locales, with colours and without"
@@ -78,7 +58,7 @@ start tmux-256color C.UTF-8 COLORFGBG='"0;15"' --
 tm capture-pane -pe >pane
 grep -qE $'\033\\[[0-9;]*38;5;94' pane || fail "no colour for light backgrounds"
 type_keys q
-gone 0
+over 0
 start tmux-256color C.UTF-8 -- --color=256
 tm capture-pane -pe >pane
 grep -qE $'\033\\[[0-9;]*38;5;178' pane || fail "no colour of 256"
@@ -106,7 +86,7 @@ type_keys -l '[[[,'
 wait_for 'bookmark set: policy step [0-9]+'
 step=$(sed -nE 's/.*bookmark set: policy step ([0-9]+).*/\1/p' pane)
 type_keys q
-gone 0
+over 0
 start tmux-256color C.UTF-8 --
 type_keys -l '"'
 wait_for "bookmark 1 of 1: policy step $step"
@@ -118,33 +98,34 @@ say "bookmarks"
 # resizes in every mode, and back: the picture is whole again
 for mode in '' '?' 'f' 'r' '0z'; do
     [ -z "$mode" ] || type_keys -l "$mode"
-    for size in '200 60' '1 1' '39 9' '10 2' '120 40' '80 24'; do
-        tm resize-window -x "${size% *}" -y "${size#* }"
+    for shape in '200 60' '1 1' '39 9' '10 2' '120 40' '80 24'; do
+        size $shape
     done
     wait_for 'fixture NOT RUNNING'
     type_keys Escape
-    sleep 0.2
-    type_keys Escape
+    wait_for '\?help Tab focus'
+    type_keys Escape # out of a zoom, too
+    wait_for '^.1 loss'
 done
 type_keys q
-gone 0
+over 0
 say "resizes"
 
 # an environment that fixes the size does not
 start tmux-256color C.UTF-8 LINES=5 COLUMNS=20 --
 type_keys q
-gone 0
+over 0
 
 # signals: asked to end, it ends; crashed, it crashes, but never with the terminal
 for signal in TERM INT HUP QUIT; do
     start tmux-256color C.UTF-8 --
     kill -s $signal "$(watcher)"
-    gone 0
+    over 0
 done
 for signal in SEGV ABRT FPE BUS; do
     start tmux-256color C.UTF-8 --
     kill -s $signal "$(watcher)"
-    gone $((128 + $(kill -l $signal)))
+    over $((128 + $(kill -l $signal)))
 done
 say "signals"
 
@@ -157,11 +138,7 @@ type_keys s
 wait_for 'smoothing 0.97'
 # the terminal goes: so does the watcher, and soon
 tm kill-server
-for ((i = 0; i < 50; i++)); do
-    alive "$pid" || break
-    sleep 0.1
-done
-! alive "$pid" || fail "still there without a terminal"
+wait_gone "$pid" "the watcher without a terminal"
 say "a lost terminal"
 
 # a run that grows is shown as it grows; half a line waits for its other half
@@ -179,38 +156,32 @@ step 100 >>fixture/events.jsonl
 wait_for 'step 100/120'
 say "a growing run"
 type_keys q
-gone 0
+over 0
 
 # an experiment, through the same resizes, in the table and in a cell
 bash "$MADPO_TEST_SOURCE_DIR/tests/tui/fixture_experiment.sh" exp
 mv fixture run-fixture
 mv exp fixture
-cleanup
-servers=$((servers + 1))
-socket=madpo-$$-$servers
-rm -f left
-tm new-session -d -x 80 -y 24 "stty -a >modes; cd '$work'
-    env LC_ALL=C.UTF-8 TERM=tmux-256color '$MADPO' watch fixture
-    echo code \$? >left; stty -a >modes-after; echo BACK; exec sleep 60"
+begin "env LC_ALL=C.UTF-8 TERM=tmux-256color '$MADPO' watch fixture"
 wait_for 'high-dpo-s1'
 for mode in '' '?' '/' 'jjj'; do
     [ -z "$mode" ] || type_keys -l "$mode"
-    for size in '200 60' '1 1' '39 9' '10 2' '120 40' '80 24'; do
-        tm resize-window -x "${size% *}" -y "${size#* }"
+    for shape in '200 60' '1 1' '39 9' '10 2' '120 40' '80 24'; do
+        size $shape
     done
     wait_for 'fixture NOT RUNNING 2/5 cells'
     type_keys Escape
-    sleep 0.2
+    wait_for '\?help'
 done
 type_keys Enter
 wait_for 'high-dpo-s1 DONE'
-tm resize-window -x 40 -y 10
+size 40 10
 wait_for '^ high-dpo-s1 DONE'
-tm resize-window -x 80 -y 24
+size 80 24
 type_keys q
 wait_for 'what happened' # the picture is a whole one again
 type_keys q
-gone 0
+over 0
 mv fixture exp
 mv run-fixture fixture
 say "an experiment"
@@ -218,13 +189,23 @@ say "an experiment"
 # what a picture costs: a key that moves one thing sends little
 start tmux-256color C.UTF-8 --
 tm pipe-pane "cat >>'$work/sent'"
-sleep 0.3
+silent() { # until nothing has been sent for a second
+    local i now was=-1
+    for ((i = 0; i < 30; i++)); do
+        now=$(stat -c %s sent 2>/dev/null || echo 0)
+        [ "$now" -ne "$was" ] || return 0
+        was=$now
+        sleep 1
+    done
+    fail "bytes are sent though nothing changes"
+}
+silent
 : >sent
 for i in 1 2 3 4 5 6 7 8 9 10; do
     type_keys Right
     sleep 0.25
 done
-sleep 0.3
+silent
 bytes=$(($(wc -c <sent) / 10))
 [ "$bytes" -gt 0 ] && [ "$bytes" -lt 1000 ] || fail "$bytes bytes for a small change"
 say "$bytes bytes for a moved crosshair"
@@ -232,4 +213,4 @@ say "$bytes bytes for a moved crosshair"
 sleep 2
 [ "$(wc -c <sent)" -eq 0 ] || fail "bytes are sent though nothing changes"
 type_keys q
-gone 0
+over 0
