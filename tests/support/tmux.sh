@@ -33,13 +33,14 @@ on_terminal() {
 # What the screen shows goes to the file pane, lines that were wrapped as one. above: of what has scrolled away, too
 above=()
 screen() { tm capture-pane -pJ "${above[@]}" >pane 2>/dev/null || true; }
+patience=30 # seconds
 # wait_for PATTERN: the screen shows it before long
 wait_for() {
     local i
-    for ((i = 0; i < ${patience:-300}; i++)); do
+    for ((i = 0; i < 20 * patience; i++)); do
         screen
         ! grep -qE -- "$1" pane || return 0
-        sleep 0.1
+        sleep 0.05
     done
     cat pane
     fail "the screen never showed: $1"
@@ -57,6 +58,8 @@ gone() {
     grep -q "^code $1\$" left || fail "exit code $(cat left), not $1"
     given_back
 }
+# The process that the terminal's shell runs
+front_end() { pgrep -P "$(tm list-panes -F '#{pane_pid}')" | head -n 1 || true; }
 # A process that has ended and only waits to be collected is gone.
 alive() { grep -q '^State:[[:space:]]*[^ZX]' "/proc/$1/status" 2>/dev/null; }
 wait_gone() { # wait_gone PID WHAT

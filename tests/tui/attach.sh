@@ -42,8 +42,8 @@ long=("${train[@]}" --set sft.max_steps=200000)
 
 say "train attaches; q leaves the run going to its end"
 runs+=(a)
-on_terminal 80 24 train "${train[@]}" --set sft.max_steps=6000 --run a
-wait_for '^ a LIVE sft step [0-9]+/6000'
+on_terminal 80 24 train "${train[@]}" --set sft.max_steps=3000 --run a
+wait_for '^ a LIVE sft step [0-9]+/3000'
 expect 0 "$MADPO" ctl a pause --wait # so that it is not over before the key comes
 type_keys q
 gone 0
@@ -52,7 +52,7 @@ grep -q 'madpo watch a --control' pane || fail "not said how to come back"
 grep -q 'madpo ctl a stop' pane || fail "not said how to stop"
 expect 0 "$MADPO" ctl a resume
 wait_end a done
-grep -q '"step":6000' a/events.jsonl || fail "the run did not go on to its end"
+grep -q '"step":3000' a/events.jsonl || fail "the run did not go on to its end"
 
 say "watch --control pauses, resumes, changes the rate, saves and stops"
 runs+=(b)
@@ -139,7 +139,7 @@ wait_for '^h: starting'
 # masked PID FIELD: it catches INT, or leaves it to a thread
 masked() { (((0x$(sed -n "s/^$2:[[:space:]]*//p" "/proc/$1/status" 2>/dev/null || true) + 0) & 2)); }
 for ((i = 0; i < 300; i++)); do
-    parent=$(pgrep -P "$(tm list-panes -F '#{pane_pid}')" || true)
+    parent=$(front_end)
     child=$(pgrep -P "${parent:-0}" || true)
     [ -z "$child" ] || ! masked "$parent" SigCgt || ! masked "$child" SigBlk || break
     sleep 0.05
@@ -154,12 +154,13 @@ say "a terminal that is closed, and a screen that is killed, leave the run going
 runs+=(f)
 on_terminal 80 24 train "${long[@]}" --run f
 wait_for '^ f LIVE sft step'
+front=$(front_end)
 tm kill-server
-wait_gone "$(pgrep -o -f "^$MADPO train .* --run f\$")" "the front end of a closed terminal"
+wait_gone "$front" "the front end of a closed terminal"
 goes_on f "without its terminal"
 on_terminal 80 24 watch f --control
 wait_for '^ f LIVE sft step'
-kill -s KILL "$(tm list-panes -F '#{pane_pid}' | xargs -I{} ps -o pid= --ppid {} | tr -d ' ')"
+kill -s KILL "$(front_end)"
 wait_for BACK # somewhere: nobody gave the screen back
 grep -q '^code 137$' left || fail "exit code $(cat left) of a screen that was killed"
 goes_on f "without its screen"

@@ -3,7 +3,7 @@
 . "$(dirname "$0")/../support/cli.sh"
 . "$(dirname "$0")/../support/tmux.sh"
 above=(-S -50) # the results are longer than the screen
-patience=900 # tenths of a second: it trains before there is much to see
+patience=90 # it trains before there is much to see
 pids=()
 cleanup() {
     close_terminals

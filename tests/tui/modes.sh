@@ -134,7 +134,7 @@ say "a pane that is killed: its front end goes, the run does not care"
 watch run --control
 wait_for '^ run PAUSED'
 expect 0 "$MADPO" ctl run resume
-pid=$(pgrep -P "$(tm list-panes -F '#{pane_pid}')" | head -n 1)
+pid=$(front_end)
 alive "$pid" || fail "no front end"
 tm kill-pane
 wait_gone "$pid" "the front end of a killed pane"
