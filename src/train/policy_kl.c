@@ -135,6 +135,13 @@ static int64_t answer_tokens(const madpo_examples *examples, size_t n)
     return tokens;
 }
 
+uint64_t madpo_policy_kl_bytes(const madpo_model_config *config, int64_t rows, bool copy_head)
+{
+    const int64_t head = copy_head ? config->V * config->C : 0;
+
+    return sizeof(float) * (uint64_t)(rows * (2 * config->C + 1) + head);
+}
+
 /* Is there room for `bytes`, beside the optimiser that is still to come? */
 static bool kl_fits(madpo_stage_context *ctx, const madpo_stage_model *net, uint64_t bytes)
 {
@@ -190,8 +197,7 @@ madpo_status madpo_policy_kl_new(madpo_policy_kl **out, madpo_stage_context *ctx
     const int64_t rows = answer_tokens(&set->held_out, n);
     const int64_t R = rows < limits->max_rows ? rows : limits->max_rows;
     const bool copy_head = net->n_adapters == 0; /* whole models train their heads */
-    const int64_t head = copy_head ? config->V * config->C : 0;
-    const uint64_t bytes = sizeof(float) * (uint64_t)(R * (2 * config->C + 1) + head);
+    const uint64_t bytes = madpo_policy_kl_bytes(config, R, copy_head);
     madpo_policy_kl *kl;
     madpo_status st;
 

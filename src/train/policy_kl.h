@@ -28,6 +28,9 @@ madpo_status madpo_policy_kl_new(madpo_policy_kl **out, madpo_stage_context *ctx
                                  const madpo_stage_model *net, const madpo_pairset *set,
                                  const madpo_batch_limits *limits,
                                  madpo_error *err) MADPO_MUST_CHECK;
+/* Device memory of it for `rows` answer tokens at a time, in bytes; copy_head: the head is trained.
+ */
+uint64_t madpo_policy_kl_bytes(const madpo_model_config *config, int64_t rows, bool copy_head);
 void madpo_policy_kl_free(madpo_policy_kl *kl); /* accepts NULL */
 /* Measure the model as it is now; nothing to do for NULL. Changes no weight, no gradient, no
  * random state. */

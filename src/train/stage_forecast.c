@@ -1,15 +1,19 @@
 /* Memory of the stages to come. */
 #include <stdio.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "base/strbuf.h"
 #include "train/margins_given.h"
+#include "train/policy_kl.h"
+#include "train/policy_options.h"
 #include "train/stage_parts.h"
 
 typedef struct forecast {
     madpo_stage_context *ctx;
     const char *stage; /* the most demanding so far, NULL = none */
     madpo_memory_plan plan;
+    uint64_t kl;                 /* beside the plan, for the policy's KL */
     madpo_model_options options; /* without its adapters */
 } forecast;
 
@@ -56,12 +60,33 @@ static madpo_stage_model_setup sampling(const madpo_stage_context *ctx, const ch
                                      .gen_len = prompt + o->generate.max_new};
 }
 
+/* What measuring the policy's KL takes beside its model; nothing where it does not fit, for then it
+ * is left out. */
+static uint64_t forecast_kl(const forecast *f, const madpo__stage_parts *parts,
+                            const madpo_memory_plan *plan)
+{
+    const madpo_options *o = f->ctx->options;
+    const madpo_objective *objective = madpo_objective_find(o->policy.objective);
+    madpo_objective_options options;
+    int64_t rows = smaller(o->policy.kl_pairs * 2 * o->data.max_tokens, parts->options.max_tokens);
+    uint64_t bytes;
+
+    if (strcmp(parts->setup->stage, "policy") != 0 || rows == 0 || !objective)
+        return 0;
+    options = madpo_policy_objective_options(o, objective);
+    if (!madpo_objective_needs_of(objective, &options).reference)
+        return 0;
+    bytes = madpo_policy_kl_bytes(&f->ctx->model, rows, parts->n == 0);
+    return plan->total + bytes <= plan->available ? bytes : 0;
+}
+
 static madpo_status forecast_stage(forecast *f, const madpo_stage_model_setup *setup,
                                    madpo_error *err)
 {
     madpo__stage_parts parts;
     madpo_memory_plan plan;
     madpo_status st;
+    uint64_t kl;
 
     if (!madpo_options_has_stage(f->ctx->options, setup->stage) ||
         madpo_run_stage_done(f->ctx->run, setup->stage))
@@ -70,9 +95,11 @@ static madpo_status forecast_stage(forecast *f, const madpo_stage_model_setup *s
     if (st != MADPO_OK)
         return st;
     st = madpo_model_plan(&plan, f->ctx->dev, &f->ctx->model, &parts.options, err);
-    if (st == MADPO_OK && (!f->stage || plan.total > f->plan.total)) {
+    kl = st == MADPO_OK ? forecast_kl(f, &parts, &plan) : 0;
+    if (st == MADPO_OK && (!f->stage || plan.total + kl > f->plan.total + f->kl)) {
         f->stage = setup->stage;
         f->plan = plan;
+        f->kl = kl;
         f->options = parts.options;
         f->options.adapters = NULL; /* they go with the parts */
     }
@@ -174,7 +201,7 @@ static madpo_status refuse(const forecast *f, const char *line, madpo_error *err
 madpo_status madpo_stage_forecast(madpo_stage_context *ctx, madpo_error *err)
 {
     forecast f = {.ctx = ctx};
-    char line[512];
+    char line[512], kl[64] = "";
     madpo_status st = forecast_training(&f, err);
 
     if (st == MADPO_OK)
@@ -184,6 +211,8 @@ madpo_status madpo_stage_forecast(madpo_stage_context *ctx, madpo_error *err)
     madpo_memory_plan_format(&f.plan, &f.options, line, sizeof line);
     if (f.plan.total > f.plan.available)
         return refuse(&f, line, err);
-    madpo_run_message(ctx->run, "memory: most is for the stage %s: %s", f.stage, line);
+    if (f.kl > 0)
+        snprintf(kl, sizeof kl, "; beside it at most %.1f MB for the KL", (double)f.kl / 1e6);
+    madpo_run_message(ctx->run, "memory: most is for the stage %s: %s%s", f.stage, line, kl);
     return MADPO_OK;
 }
