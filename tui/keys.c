@@ -58,7 +58,7 @@ const madpo_key_row madpo_keys[] = {
     {{'z', '+', '_'},
      "z + _",
      "z:zoom",
-     "the panel alone on the screen, and back",
+     "zoom: the panel alone on the screen, and back",
      madpo_key_zoom_panel},
     {{MADPO_KEY_ESCAPE}, "Esc", NULL, "one layer back; stops a search", madpo_key_escape},
     {{'w'},

@@ -19,6 +19,18 @@ typedef struct loop {
     bool dirty, mouse, quit, live;
 } loop;
 
+/* What the screen shows as text, which has no colours: what they say is said otherwise. */
+static madpo_status loop_text(char **out, madpo_session *session, madpo_error *err)
+{
+    bool mono = session->mono;
+    madpo_status st;
+
+    session->mono = true;
+    st = madpo_session_render(session, session->grid.w, session->grid.h, err);
+    session->mono = mono;
+    return st == MADPO_OK ? madpo_grid_dump(out, &session->grid, err) : st;
+}
+
 static void loop_dump(loop *l)
 {
     static const char path[] = "madpo-screen.txt";
@@ -26,7 +38,7 @@ static void loop_dump(loop *l)
     char *text = NULL, said[80];
 
     snprintf(said, sizeof said, "written to %s", path);
-    if (madpo_grid_dump(&text, &l->session.grid, &err) == MADPO_OK &&
+    if (loop_text(&text, &l->session, &err) == MADPO_OK &&
         madpo_file_write(path, text, strlen(text), &err) == MADPO_OK)
         madpo_session_say(&l->session, said);
     else
@@ -136,7 +148,7 @@ madpo_status madpo_tui_watch(const madpo_tui_options *options, madpo_error *err)
     if (st == MADPO_OK)
         st = madpo_terminal_open(&terminal, err);
     if (st == MADPO_OK) {
-        l.session.view.mono = !madpo_terminal_has_colors();
+        l.session.mono = !madpo_terminal_has_colors();
         l.drawn_at = -1;
         l.ticked_at = madpo_clock_monotonic();
         st = loop_run(&l, err);

@@ -243,12 +243,21 @@ static void draw_past(madpo_grid *grid, madpo_rect r, const madpo_view *view,
     madpo_series_dispose(&series);
 }
 
-static const char *flag_words(char flag)
+/* What a pair's flag says, in so many columns if it can be. */
+static const char *flag_words(char flag, int columns)
 {
-    return flag == '!'   ? "  ! the reward model and the policy turn against this label"
-           : flag == 'x' ? "  x the true scores contradict this label"
-           : flag == '-' ? "  - the reward model prefers the rejected answer"
-                         : "";
+    static const struct {
+        char flag;
+        const char *words, *brief;
+    } flags[] = {
+        {'!', "  ! the reward model and the policy turn against this label", "  ! h and m < 0"},
+        {'x', "  x the true scores contradict this label", "  x true scores contradict it"},
+        {'-', "  - the reward model prefers the rejected answer", "  - h against the label"}};
+
+    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
+        if (flags[i].flag == flag)
+            return columns >= (int)strlen(flags[i].words) ? flags[i].words : flags[i].brief;
+    return "";
 }
 
 /* Why a pair has no shades. */
@@ -348,14 +357,17 @@ void madpo_panel_pair(madpo_grid *grid, madpo_rect rect, madpo_view *view)
     }
     {
         char title[160], h[16], w[16], c[16], m[16];
+        int n;
 
-        snprintf(title, sizeof title, "pair %lld%s  h %s  w %s  c %s  m %s%s%s",
-                 (long long)sample->id, sample->held_out ? " (held out)" : "",
-                 madpo_short_number(h, (double)sample->h), madpo_short_number(w, (double)sample->w),
-                 madpo_short_number(c, (double)sample->c),
-                 madpo_short_number(m, madpo_samples_m(samples, sample, step)),
-                 sample->marked ? "  marked" : "",
-                 flag_words(madpo_samples_flag(samples, sample, step)));
+        n = snprintf(
+            title, sizeof title, "pair %lld%s  h %s  w %s  c %s  m %s%s", (long long)sample->id,
+            sample->held_out ? " (held out)" : "", madpo_short_number(h, (double)sample->h),
+            madpo_short_number(w, (double)sample->w), madpo_short_number(c, (double)sample->c),
+            madpo_short_number(m, madpo_samples_m(samples, sample, step)),
+            sample->marked ? "  marked" : "");
+        /* beside the frame's corners, the panel's number and a margin */
+        snprintf(title + n, sizeof title - (size_t)n, "%s",
+                 flag_words(madpo_samples_flag(samples, sample, step), rect.w - 4 - n));
         madpo_panel_frame(grid, rect, view, MADPO_PANEL_PAIR, title);
     }
     if (r.h < 1 || r.w < 4)

@@ -233,21 +233,35 @@ static void system_time(lines *l, const madpo_view *view)
          madpo_short_number(per, madpo_view_value(view, "num_tokens")));
 }
 
+/* Values that were no numbers, until the moment that is shown. */
+static uint64_t count_bad(const madpo_view *view)
+{
+    const madpo_history *history = madpo_view_history(view);
+    const madpo_moment now = madpo_view_moment(view);
+    uint64_t n = 0;
+
+    for (int i = 0; i <= now.phase && i < (int)history->n_phases; i++)
+        for (size_t k = 0; k < history->phases[i]->n_metrics; k++) {
+            const madpo_series *series = &history->phases[i]->metrics[k].series;
+            size_t until = i < now.phase ? series->n : madpo_series_until(series, now.step);
+
+            for (size_t j = 0; series->n_bad > 0 && j < until; j++)
+                n += series->v[j].n_bad;
+        }
+    return n;
+}
+
 static void system_trouble(lines *l, const madpo_view *view)
 {
     const madpo_history *history = madpo_view_history(view);
     const madpo_note *note = madpo_view_last_note(view, MADPO_NOTE_CHECKPOINT);
-    uint64_t n_bad = 0;
     int64_t n_lines;
     char warnings[32];
 
     line(l, "saved", "%s", note ? note->text + strlen("checkpoint ") : "no checkpoint yet");
-    for (size_t i = 0; i < history->n_phases; i++)
-        for (size_t k = 0; k < history->phases[i]->n_metrics; k++)
-            n_bad += history->phases[i]->metrics[k].series.n_bad;
     n_lines = history->n_bad + madpo_view_samples(view)->n_bad_tokens;
     line(l, "trouble", "%s, %llu NaN, %lld bad line%s", madpo_view_warnings(warnings, view),
-         (unsigned long long)n_bad, (long long)n_lines, n_lines == 1 ? "" : "s");
+         (unsigned long long)count_bad(view), (long long)n_lines, n_lines == 1 ? "" : "s");
 }
 
 static void system_run(lines *l, const madpo_view *view)

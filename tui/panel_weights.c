@@ -108,16 +108,21 @@ static double mean_pull(const madpo_view *view)
 static void draw_margin_facts(madpo_grid *grid, madpo_rect r, const madpo_view *view)
 {
     const madpo_stats *stats = &view->stats;
-    char ess[16], top[16], bin[32] = "", pull[16];
+    char facts[4][32] = {"", "", "", ""}, text[16];
+    int x = 0;
 
-    if (view->bin >= 0 && view->n_bins > 0) {
-        snprintf(bin, sizeof bin, "h %+.2f: %u  ", madpo_hist_middle(&stats->drawn, view->bin),
-                 stats->drawn.count[view->bin]);
-    }
-    madpo_grid_print(grid, r.x, r.y, r.w, (madpo_pen){MADPO_TONE_PLAIN, 0},
-                     "%sESS %s top10%% %s%% pull %s", bin, madpo_short_number(ess, stats->ess),
-                     madpo_short_number(top, stats->top_share * 100),
-                     madpo_short_number(pull, mean_pull(view)));
+    if (view->bin >= 0 && view->n_bins > 0)
+        snprintf(facts[0], sizeof facts[0], "h %+.2f: %u ",
+                 madpo_hist_middle(&stats->drawn, view->bin), stats->drawn.count[view->bin]);
+    snprintf(facts[1], sizeof facts[1], "ESS %s", madpo_short_number(text, stats->ess));
+    snprintf(facts[2], sizeof facts[2], "top10%% %s%%",
+             madpo_short_number(text, stats->top_share * 100));
+    snprintf(facts[3], sizeof facts[3], "pull %s", madpo_short_number(text, mean_pull(view)));
+    for (int i = 0; i < 4; i++) /* whole ones only, but for the first */
+        if (facts[i][0] && (x == 0 || x + (int)strlen(facts[i]) <= r.w))
+            x += madpo_grid_print(grid, r.x + x, r.y, r.w - x, (madpo_pen){MADPO_TONE_PLAIN, 0},
+                                  "%s", facts[i]) +
+                 1;
 }
 
 static void draw_margin_axis(madpo_grid *grid, madpo_rect rect, const madpo_view *view)
@@ -342,6 +347,9 @@ void madpo_panel_groups(madpo_grid *grid, madpo_rect rect, madpo_view *view)
     }
     if (row == 0)
         madpo_grid_text(grid, r.x, r.y, r.w, dim, "no pairs with margins yet");
-    else
+    else {
+        if (r.w > 26 + 14) /* a sign is no part of the frame */
+            madpo_grid_put(grid, r.x + 26, rect.y + rect.h - 1, ' ', dim);
         draw_margin_axis(grid, (madpo_rect){r.x + 26, rect.y, r.w - 26, rect.h}, view);
+    }
 }

@@ -322,12 +322,40 @@ static bool help_has(const madpo_help_row *row, const char *word)
     return !word[0] || strstr(row->shown, word) || strstr(row->help, word);
 }
 
+/* How much of a text goes on the first of lines of w columns. */
+static int line_of(const char *text, int w)
+{
+    int n = (int)strlen(text), cut;
+
+    if (n <= w)
+        return n;
+    for (cut = w; cut > 0 && text[cut] != ' '; cut--)
+        ;
+    return cut > 0 ? cut : w;
+}
+
+/* A row's text over as many lines as it takes, from line `row` of r on (negative: scrolled away);
+ * returns the next. */
+static int draw_help_text(madpo_grid *grid, madpo_rect r, int row, const char *text)
+{
+    do {
+        int n = r.w > 0 ? line_of(text, r.w) : (int)strlen(text);
+
+        if (row >= 0 && row < r.h && r.w > 0)
+            madpo_grid_print(grid, r.x, r.y + row, r.w, plain, "%.*s", n, text);
+        row++;
+        text += n;
+        text += *text == ' ';
+    } while (*text);
+    return row;
+}
+
 void madpo_draw_help_rows(madpo_grid *grid, const madpo_help_row *rows, int n_rows,
                           const char *filter, int *scroll)
 {
     char title[200];
     madpo_rect r;
-    int row = -*scroll, n = 0, width;
+    int row = -*scroll, width;
 
     snprintf(title, sizeof title, " keys  %s%s  (type to narrow, Esc closes) ",
              filter[0] ? "with: " : "", filter);
@@ -338,19 +366,17 @@ void madpo_draw_help_rows(madpo_grid *grid, const madpo_help_row *rows, int n_ro
 
         if ((heading && filter[0]) || !help_has(&rows[i], filter))
             continue;
-        n++;
-        if (row >= 0 && row < r.h) {
+        if (row >= 0 && row < r.h)
             madpo_grid_text(grid, r.x + 1, r.y + row, heading ? r.w - 1 : width,
                             heading ? bold : (madpo_pen){MADPO_TONE_KEY, 0},
                             heading ? rows[i].help : rows[i].shown);
-            if (!heading)
-                madpo_grid_text(grid, r.x + width + 1, r.y + row, r.w - width - 2, plain,
-                                rows[i].help);
-        }
-        row++;
+        row = heading
+                  ? row + 1
+                  : draw_help_text(grid, (madpo_rect){r.x + width + 1, r.y, r.w - width - 2, r.h},
+                                   row, rows[i].help);
     }
-    if (*scroll >= n)
-        *scroll = n > 0 ? n - 1 : 0;
+    if (row <= 0) /* scrolled past the end */
+        *scroll = *scroll + row > 0 ? *scroll + row - 1 : 0;
 }
 
 void madpo_draw_help(madpo_grid *grid, madpo_view *view)

@@ -245,6 +245,7 @@ bool madpo_session_check_live(madpo_session *session)
 
 madpo_status madpo_session_render(madpo_session *session, int w, int h, madpo_error *err)
 {
+    session->view.mono = session->mono;
     if (session->source)
         return madpo_view_render(&session->grid, &session->view, w, h, err);
     return madpo_table_render(&session->grid, &session->table, w, h, err);

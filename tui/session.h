@@ -14,6 +14,7 @@
 typedef struct madpo_session {
     const madpo_tui_options *options; /* borrowed */
     bool has_table;
+    bool mono; /* the screen has no colours */
     madpo_table table;
     madpo_feed *source; /* NULL while the table is shown */
     madpo_view view;    /* of the source */

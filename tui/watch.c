@@ -56,7 +56,7 @@ madpo_status madpo_tui_dump(const madpo_tui_options *options, FILE *out, madpo_e
     if (st != MADPO_OK)
         return st;
     st = madpo_session_open(&session, options, true, err);
-    session.view.mono = true; /* a text has no colours */
+    session.mono = true; /* a text has no colours */
     if (st == MADPO_OK && options->script)
         st = madpo_file_read(&keys, &n, options->script, err);
     if (st == MADPO_OK)

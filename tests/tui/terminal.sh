@@ -79,6 +79,24 @@ type_keys r
 wait_for 'other'
 type_keys Space Escape
 wait_for 'a=other'
+# the screen as text says in marks what it shows in colours
+type_keys Escape q
+over 0
+printf 'ftok>0<Enter>3<Enter>z' >keys
+LC_ALL=C.UTF-8 expect 0 "$MADPO" watch fixture --dump-screen 80x24 --script keys
+start tmux-256color C.UTF-8 --
+type_keys f 'tok>0' Enter 3 Enter z
+wait_for 'most down:'
+coloured || fail "no colours to be written as marks"
+type_keys D
+wait_for 'written to madpo-screen.txt'
+same_file out madpo-screen.txt
+grep -q '\^\^\^\^\^' out || fail "no marks under the tokens"
+screen
+! grep -q '\^\^\^\^\^' pane || fail "marks on a screen with colours"
+type_keys q
+over 0
+start tmux-256color C.UTF-8 --
 say "keys"
 
 # a bookmark is there the next time
