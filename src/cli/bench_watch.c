@@ -4,9 +4,11 @@
 
 #include <errno.h>
 #include <jansson.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -263,13 +265,90 @@ static madpo_status watch_measure(watch_job *job, madpo_error *err)
     return st == MADPO_OK ? watch_apart(job, watch_open, err) : st;
 }
 
-static int watch_work(const watch_options *options)
+static int watch_work(watch_job *job)
+{
+    madpo_error err = MADPO_ERROR_INIT;
+
+    if (watch_measure(job, &err) == MADPO_OK)
+        return watch_tell(job);
+    return err.message[0] ? madpo__cli_fail(&err) : MADPO_EXIT_FAILED;
+}
+
+/* Wait for the process that works, or for a signal that ends this one: its number, 0 = none came.
+ * Then nothing that was started is there any more. */
+static int watch_wait(pid_t worker, const sigset_t *signals, int *status)
+{
+    int number;
+
+    for (;;) {
+        if (sigwait(signals, &number) != 0)
+            continue;
+        if (number != SIGCHLD)
+            break;
+        if (waitpid(worker, status, WNOHANG) == worker)
+            return 0;
+    }
+    kill(-worker, SIGKILL);
+    while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
+        ;
+    return number;
+}
+
+/* Work in a process group of its own, so that this process can remove the folder whatever ends it;
+ * then it ends as if it had not waited. */
+static int watch_keep(watch_job *job)
+{
+    static const int ends[] = {SIGINT, SIGTERM, SIGHUP};
+    madpo_error err = MADPO_ERROR_INIT, ignored = MADPO_ERROR_INIT;
+    sigset_t signals, before;
+    int number = 0, status = 0, rc = MADPO_EXIT_FAILED;
+    pid_t worker;
+
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGCHLD);
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        struct sigaction now;
+
+        if (sigaction(ends[i], NULL, &now) == 0 && now.sa_handler != SIG_IGN)
+            sigaddset(&signals, ends[i]);
+    }
+    signal(SIGCHLD, SIG_DFL);
+    sigprocmask(SIG_BLOCK, &signals, &before);
+    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); /* who worked for the worker is to be waited for */
+    fflush(NULL);
+    worker = fork();
+    if (worker >= 0)
+        setpgid(worker, worker); /* in both, whoever comes first */
+    if (worker == 0) {
+        sigprocmask(SIG_SETMASK, &before, NULL);
+        rc = watch_work(job);
+        fflush(NULL);
+        _exit(rc);
+    }
+    if (worker > 0) {
+        number = watch_wait(worker, &signals, &status);
+        rc = WIFEXITED(status) ? WEXITSTATUS(status) : MADPO_EXIT_FAILED;
+    } else {
+        (void)madpo_error_errno(&err, MADPO_ERR_IO, errno, "cannot start a process to measure");
+        rc = madpo__cli_fail(&err);
+    }
+    if (madpo_dir_remove(job->dir, &ignored) != MADPO_OK)
+        fprintf(stderr, "madpo: %s\n", ignored.message);
+    if (number > 0) {
+        signal(number, SIG_DFL);
+        raise(number);
+    }
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    return rc;
+}
+
+static int watch_begin(const watch_options *options)
 {
     const char *folder = getenv("TMPDIR");
-    madpo_error err = MADPO_ERROR_INIT, ignored = MADPO_ERROR_INIT;
+    madpo_error err = MADPO_ERROR_INIT;
     watch_job job = {.options = options};
     char *dir = NULL;
-    int rc = MADPO_EXIT_FAILED;
+    int rc;
     madpo_status st =
         madpo_path_join(&dir, folder && *folder ? folder : "/tmp", "madpo-bench.XXXXXX", &err);
 
@@ -277,15 +356,7 @@ static int watch_work(const watch_options *options)
         st = madpo_error_errno(&err, MADPO_ERR_IO, errno,
                                "cannot make %s (TMPDIR names another folder)", dir);
     job.dir = dir;
-    if (st == MADPO_OK) {
-        st = watch_measure(&job, &err);
-        if (madpo_dir_remove(dir, &ignored) != MADPO_OK)
-            fprintf(stderr, "madpo: %s\n", ignored.message);
-    }
-    if (st == MADPO_OK)
-        rc = watch_tell(&job);
-    else if (err.message[0])
-        rc = madpo__cli_fail(&err);
+    rc = st == MADPO_OK ? watch_keep(&job) : madpo__cli_fail(&err);
     free(dir);
     return rc;
 }
@@ -309,7 +380,7 @@ int madpo__bench_watch(int argc, char **argv)
     if (o.repeats == 0)
         o.repeats = 5;
     if (rc < 0)
-        rc = watch_work(&o);
+        rc = watch_begin(&o);
     madpo__cli_list_dispose(&o.settings);
     return rc;
 }

@@ -30,6 +30,33 @@ below points $((24 * 4096))
 [ -z "$(ls tmp)" ] || fail "left behind: $(ls tmp)"
 say "$steps steps: $("$JSONQ" log_bytes resident_bytes points <out) bytes of log, of memory, and points"
 
+# ended by a signal it takes its folder along, and what it started
+end_by() { # end_by SIGNAL FILE ARGUMENT...: once there is such a file in the folder
+    local signal=$1 file=$2 pid i code=0
+    shift 2
+    env --default-signal=INT TMPDIR="$work/tmp" "$MADPO" bench watch "$@" >out 2>err &
+    pid=$!
+    for ((i = 0; i < 600; i++)); do
+        ! compgen -G "tmp/madpo-bench.*/$file" >/dev/null || break
+        sleep 0.05
+    done
+    compgen -G "tmp/madpo-bench.*/$file" >/dev/null || fail "$* makes no $file"
+    kill -s "$signal" $pid
+    { wait $pid || code=$?; } 2>/dev/null
+    [ $code -eq $((128 + $(kill -l "$signal"))) ] || fail "exit code $code after $signal"
+    [ -z "$(ls tmp)" ] || fail "$signal left $(ls tmp)"
+    ! pgrep -f "$work/tmp/" >/dev/null || fail "$signal left $(pgrep -af "$work/tmp/")"
+}
+for signal in INT TERM HUP; do end_by $signal run/events.jsonl --steps 2000000000; done
+end_by TERM warm/run.json --live
+(
+    trap '' HUP
+    TMPDIR="$work/tmp" "$MADPO" bench watch --steps 20 >out & # as nohup has it
+    kill -s HUP $!
+    wait $! || fail "HUP ended it though it is ignored"
+)
+[ -z "$(ls tmp)" ] || fail "left behind: $(ls tmp)"
+
 refuse() { # refuse CODE PATTERN ARGUMENT...
     local code=$1 pattern=$2
     shift 2

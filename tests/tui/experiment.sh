@@ -107,6 +107,11 @@ out_has '^ e NOT RUNNING'
 
 expect 2 "$MADPO" watch exp --at 4 --dump-screen 80x24
 one_error 'exp holds an experiment' 'exp/cells/CELL'
+for file in exp.cast exp.svg; do
+    expect 2 "$MADPO" watch exp --record $file
+    one_error 'exp is an experiment: --record shows a run'
+    [ ! -e $file ] || fail "a refused recording was written"
+done
 expect 2 "$MADPO" watch exp --compare runs/a --plain
 one_error 'exp holds an experiment'
 say "$n pictures"
