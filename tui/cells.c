@@ -151,6 +151,7 @@ static madpo_status list_add(part_list *list, madpo_cells *old, const char *insi
         free(part->tier);
         free(part->method);
         free(part->seed);
+        part->tier = part->method = part->seed = NULL;
         free(dir);
     } else if ((part = calloc(1, sizeof *part)) != NULL) {
         forget(part);
@@ -272,7 +273,7 @@ static madpo_status list_parts(madpo_cells *cells, bool *changed, madpo_error *e
         free(cells->part);
         cells->part = list.v;
         cells->n = list.n;
-        cells->listed = stamp;
+        cells->listed = st == MADPO_OK ? stamp : -1;
         *changed = *changed || stamp || before != list.n;
     }
     free(path);
