@@ -96,10 +96,12 @@ static void test_every_allocation(void **state)
 
 /* ---- an experiment ---- */
 
-static const char experiment[] =
-    "{\"v\":1,\"parts\":[{\"dir\":\"sft\"},{\"dir\":\"a\",\"cell\":\"a\",\"tier\":\"high\","
-    "\"method\":\"dpo\",\"seed\":\"1\",\"chosen\":true},{\"dir\":\"b\",\"cell\":\"b\",\"tier\":"
-    "\"high\",\"method\":\"ipo\",\"seed\":\"1\",\"chosen\":true}]}";
+static const char experiment[] = "{\"v\":1,\"parts\":["
+                                 "{\"dir\":\"a\",\"cell\":\"a\",\"tier\":\"high\",\"method\":"
+                                 "\"dpo\",\"seed\":\"1\",\"chosen\":true},"
+                                 "{\"dir\":\"b\",\"cell\":\"b\",\"tier\":\"high\",\"method\":"
+                                 "\"ipo\",\"seed\":\"1\",\"chosen\":true},"
+                                 "{\"dir\":\"sft\"}]}";
 
 static madpo_status read_all(madpo_cells *cells, madpo_error *err)
 {
