@@ -65,18 +65,6 @@ const madpo_cli_command madpo__command_ctl = {
 
 /* ---- printing ---- */
 
-static int ctl_print_json(const json_t *reply)
-{
-    madpo_error err = MADPO_ERROR_INIT;
-    char *text = NULL;
-
-    if (madpo_json_dump(&text, reply, &err) != MADPO_OK)
-        return madpo__cli_fail(&err);
-    puts(text);
-    free(text);
-    return MADPO_EXIT_DONE;
-}
-
 static long long ctl_int(const json_t *object, const char *key)
 {
     return (long long)json_integer_value(json_object_get(object, key));
@@ -191,13 +179,13 @@ static int ctl_ask(const char *run_dir, const madpo_control_request *request,
         return madpo__cli_fail(&err);
     if (!json_is_true(json_object_get(reply, "ok"))) {
         if (options->json)
-            rc = ctl_print_json(reply);
+            rc = madpo__cli_put_json(json_incref(reply));
         rc = ctl_refused(reply, request);
     } else {
         if (wait)
             rc = ctl_wait(run_dir, request, ctl_int(reply, "id"), options->timeout);
         if (rc == MADPO_EXIT_DONE && options->json)
-            rc = ctl_print_json(reply);
+            rc = madpo__cli_put_json(json_incref(reply));
         else if (rc == MADPO_EXIT_DONE)
             ctl_print(reply, request, wait);
     }

@@ -71,25 +71,14 @@ static json_t *devices_json(const madpo_device_info *d)
 
 static int devices_print_json(const madpo_device_list *list)
 {
-    madpo_error err = MADPO_ERROR_INIT;
     json_t *array = json_array();
-    char *text = NULL;
-    int rc = MADPO_EXIT_DONE;
 
     for (size_t i = 0; array && i < list->n; i++)
         if (json_array_append_new(array, devices_json(&list->info[i])) != 0) {
             json_decref(array);
             array = NULL;
         }
-    if (!array)
-        rc = madpo__cli_out_of_memory();
-    else if (madpo_json_dump(&text, array, &err) != MADPO_OK)
-        rc = madpo__cli_fail(&err);
-    else
-        puts(text);
-    free(text);
-    json_decref(array);
-    return rc;
+    return madpo__cli_put_json(array);
 }
 
 static const char *devices_yes(bool value)

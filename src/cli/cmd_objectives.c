@@ -113,29 +113,11 @@ static json_t *objectives_all_json(void)
     return array;
 }
 
-/* Takes the reference; NULL is a lack of memory. */
-static int objectives_print_json(json_t *value)
-{
-    madpo_error err = MADPO_ERROR_INIT;
-    char *text = NULL;
-    int rc = MADPO_EXIT_DONE;
-
-    if (!value)
-        return madpo__cli_out_of_memory();
-    if (madpo_json_dump(&text, value, &err) != MADPO_OK)
-        rc = madpo__cli_fail(&err);
-    else
-        puts(text);
-    free(text);
-    json_decref(value);
-    return rc;
-}
-
 static int objectives_explain(const madpo_objective *objective, bool json)
 {
     if (json)
-        return objectives_print_json(objective ? objectives_one_json(objective)
-                                               : objectives_all_json());
+        return madpo__cli_put_json(objective ? objectives_one_json(objective)
+                                             : objectives_all_json());
     if (objective) {
         objectives_print_one(objective);
         return MADPO_EXIT_DONE;
@@ -209,9 +191,9 @@ static int objectives_compute(const madpo_objective *objective, const madpo_opti
     madpo_objective_pair(objective, &options, NULL, &in, &out);
     slope = 0.5 * (out.dchosen - out.drejected);
     if (json)
-        return objectives_print_json(json_pack("{s:o, s:o, s:o}", "loss", madpo_json_real(out.loss),
-                                               "weight", madpo_json_real(out.weight), "dloss_dm",
-                                               madpo_json_real(slope)));
+        return madpo__cli_put_json(json_pack("{s:o, s:o, s:o}", "loss", madpo_json_real(out.loss),
+                                             "weight", madpo_json_real(out.weight), "dloss_dm",
+                                             madpo_json_real(slope)));
     printf("loss %.12g\nweight %.12g\ndloss/dm %.12g\n", out.loss, out.weight, slope);
     return MADPO_EXIT_DONE;
 }

@@ -52,10 +52,7 @@ const madpo_cli_command madpo__command_weights = {
 
 static int weights_print_json(const madpo_weight_options *w, const double *h, size_t n)
 {
-    madpo_error err = MADPO_ERROR_INIT;
     json_t *array = json_array();
-    char *text = NULL;
-    int rc = MADPO_EXIT_DONE;
 
     for (size_t i = 0; array && i < n; i++) {
         json_t *row = json_pack("{s:f, s:f, s:f}", "h", h[i], "c", madpo_weight_c(w, h[i]), "w",
@@ -66,15 +63,7 @@ static int weights_print_json(const madpo_weight_options *w, const double *h, si
             array = NULL;
         }
     }
-    if (!array)
-        rc = madpo__cli_out_of_memory();
-    else if (madpo_json_dump(&text, array, &err) != MADPO_OK)
-        rc = madpo__cli_fail(&err);
-    else
-        puts(text);
-    free(text);
-    json_decref(array);
-    return rc;
+    return madpo__cli_put_json(array);
 }
 
 static int weights_print(const madpo_weight_options *w, const double *h, size_t n, bool json)

@@ -149,26 +149,12 @@ void madpo__detached_say_why(const madpo_detached *run)
 
 int madpo__detached_say_where(const madpo_detached *run, bool json)
 {
-    madpo_error err = MADPO_ERROR_INIT;
-    json_t *object;
-    char *text = NULL;
-    int rc = MADPO_EXIT_DONE;
-
-    if (!json) {
-        printf("%s: running as process %ld\n", run->dir, run->pid);
-        return rc;
-    }
-    object = json_pack("{s:o,s:I}", "run", madpo_json_text(run->dir, strlen(run->dir)), "pid",
-                       (json_int_t)run->pid);
-    if (!object)
-        rc = madpo__cli_out_of_memory();
-    else if (madpo_json_dump(&text, object, &err) != MADPO_OK)
-        rc = madpo__cli_fail(&err);
-    else
-        puts(text);
-    free(text);
-    json_decref(object);
-    return rc;
+    if (json)
+        return madpo__cli_put_json(json_pack("{s:o,s:I}", "run",
+                                             madpo_json_text(run->dir, strlen(run->dir)), "pid",
+                                             (json_int_t)run->pid));
+    printf("%s: running as process %ld\n", run->dir, run->pid);
+    return MADPO_EXIT_DONE;
 }
 
 int madpo__detached_code(madpo_detached *run)

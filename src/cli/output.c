@@ -5,8 +5,12 @@
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "base/error.h"
+#include "base/json.h"
 
 int madpo__cli_usage(const char *fmt, ...)
 {
@@ -41,6 +45,23 @@ int madpo__cli_out_of_memory(void)
 {
     fputs("madpo: out of memory\n", stderr);
     return MADPO_EXIT_FAILED;
+}
+
+int madpo__cli_put_json(json_t *value)
+{
+    madpo_error err = MADPO_ERROR_INIT;
+    char *text = NULL;
+    int rc = MADPO_EXIT_DONE;
+
+    if (!value)
+        return madpo__cli_out_of_memory();
+    if (madpo_json_dump(&text, value, &err) != MADPO_OK)
+        rc = madpo__cli_fail(&err);
+    else
+        puts(text);
+    free(text);
+    json_decref(value);
+    return rc;
 }
 
 int madpo__cli_finish(int code)

@@ -241,7 +241,7 @@ static const exact_case exact_cases[] = {
 
 static void check_exact(op_test *T, const exact_case *e)
 {
-    const int64_t B = 64, V = 6;
+    const int64_t B = T->tiny ? 5 : 64, V = 6; /* 5: more than one, and odd */
     const madpo_ref_sample_options o = in_double(&e->o);
     sample_ctx c = {.B = B, .V = V, .o = e->o};
     float rows[64 * 6];
@@ -263,7 +263,7 @@ static void check_exact(op_test *T, const exact_case *e)
             op_fail(T, "row %lld: got %d, twin %d", (long long)b, (int)id, (int)want[b]);
         seen |= id >= 0 ? 1u << id : 0;
     }
-    if (seen != e->allowed)
+    if (!T->tiny && seen != e->allowed) /* a few draws do not see all */
         op_fail(T, "64 draws saw the set %x of %x", (unsigned)seen, (unsigned)e->allowed);
 }
 

@@ -58,3 +58,14 @@ char *tmp_file(const char *dir, const char *name, const char *text)
     assert_int_equal(fclose(file), 0);
     return path;
 }
+
+void tmp_append(const char *dir, const char *name, const char *text)
+{
+    char *path = tmp_path(dir, name);
+    FILE *file = fopen(path, "ab");
+
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+    free(path);
+}

@@ -10,4 +10,6 @@ void tmp_free(char *dir);
 char *tmp_path(const char *dir, const char *name);
 /* Write a text file in the folder and return its path, owned by the caller, free(). */
 char *tmp_file(const char *dir, const char *name, const char *text);
+/* Add to a text file in the folder; made if it is not there. */
+void tmp_append(const char *dir, const char *name, const char *text);
 #endif

@@ -20,23 +20,12 @@ static const char manifest[] =
     "{\"v\":1,\"objective\":\"madpo beta 0.1 c_max 2 c_min 0.5 lambda 1 tau 4 variant full "
     "max_weight 7\"}";
 
-static void append(const char *dir, const char *name, const char *text)
-{
-    char *path = tmp_path(dir, name);
-    FILE *file = fopen(path, "ab");
-
-    assert_non_null(file);
-    assert_true(fputs(text, file) >= 0);
-    assert_int_equal(fclose(file), 0);
-    free(path);
-}
-
 static madpo_feed *open_run(const char *dir)
 {
     madpo_error err = MADPO_ERROR_INIT;
     madpo_feed *feed;
 
-    append(dir, "run.json", manifest);
+    tmp_append(dir, "run.json", manifest);
     assert_int_equal(madpo_feed_open(&feed, dir, 10.0, &err), MADPO_OK);
     return feed;
 }
@@ -66,11 +55,11 @@ static void test_halves(void **state)
 
     (void)state;
     assert_int_equal(madpo_feed_story(feed)->history.n_phases, 0);
-    append(dir, "events.jsonl", STEP(10, "") "{\"v\":1,\"t\":18,\"ev\":\"st");
+    tmp_append(dir, "events.jsonl", STEP(10, "") "{\"v\":1,\"t\":18,\"ev\":\"st");
     load(feed, 1.0, &more);
     assert_true(!more && now_step(feed) > 9.5 && now_step(feed) < 10.5);
-    append(dir, "events.jsonl",
-           "ep\",\"stage\":\"policy\",\"step\":11,\"loss\":null}\nrubbish\n[]\n");
+    tmp_append(dir, "events.jsonl",
+               "ep\",\"stage\":\"policy\",\"step\":11,\"loss\":null}\nrubbish\n[]\n");
     load(feed, 1.0, &more);
     assert_true(now_step(feed) > 10.5);
     assert_int_equal(madpo_feed_story(feed)->history.n_bad, 2);
@@ -88,11 +77,11 @@ static void test_cut_back(void **state)
     bool more;
 
     (void)state;
-    append(dir, "events.jsonl", STEP(20, "") "{\"v\":1,\"t\":21,\"ev\":\"step\",\"sta");
+    tmp_append(dir, "events.jsonl", STEP(20, "") "{\"v\":1,\"t\":21,\"ev\":\"step\",\"sta");
     load(feed, 1.0, &more);
     assert_int_equal(truncate(path, (off_t)strlen(STEP(20, ""))), 0);
     load(feed, 1.0, &more);
-    append(dir, "events.jsonl", STEP(21, ""));
+    tmp_append(dir, "events.jsonl", STEP(21, ""));
     load(feed, 1.0, &more);
     assert_true(now_step(feed) > 20.5);
     assert_int_equal(madpo_feed_story(feed)->history.n_bad, 0);
@@ -111,9 +100,9 @@ static void test_too_long(void **state)
     size_t n;
 
     (void)state;
-    append(dir, "events.jsonl", "first\n");
+    tmp_append(dir, "events.jsonl", "first\n");
     assert_int_equal(truncate(path, (off_t)20 << 20), 0);
-    append(dir, "events.jsonl", "\nsecond\nhal");
+    tmp_append(dir, "events.jsonl", "\nsecond\nhal");
     assert_int_equal(madpo_follow_open(&follow, dir, "events.jsonl", &err), MADPO_OK);
     assert_int_equal(madpo_follow_next(follow, &line, &n, &err), MADPO_OK);
     assert_int_equal(n, 5);
@@ -123,7 +112,7 @@ static void test_too_long(void **state)
     assert_int_equal(madpo_follow_too_long(follow), 1);
     assert_int_equal(madpo_follow_next(follow, &line, &n, &err), MADPO_OK);
     assert_null(line);
-    append(dir, "events.jsonl", "f\n");
+    tmp_append(dir, "events.jsonl", "f\n");
     assert_int_equal(madpo_follow_next(follow, &line, &n, &err), MADPO_OK);
     assert_memory_equal(line, "half", 4);
     assert_int_equal(madpo_follow_seek_tail(follow, 12, &err), MADPO_OK);
@@ -153,7 +142,7 @@ static void test_paused(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        append(dir, "events.jsonl", cases[i].line);
+        tmp_append(dir, "events.jsonl", cases[i].line);
         load(feed, 1.0, &more);
         assert_int_equal(madpo_feed_story(feed)->history.paused, cases[i].paused);
     }
@@ -181,7 +170,7 @@ static void test_tail_first(void **state)
                 "\"note\":\"%s\"}\n",
                 1000 + i, i, i == 77 ? 1000 : 1, padding);
     assert_int_equal(fclose(file), 0);
-    append(dir, "run.json", manifest);
+    tmp_append(dir, "run.json", manifest);
     assert_int_equal(madpo_feed_open(&feed, dir, 0.0, &err), MADPO_OK);
     assert_true(feed->only_tail);
     assert_true(now_step(feed) >= n && now_step(feed) <= n);
@@ -253,9 +242,9 @@ static void test_pairs(void **state)
     bool more;
 
     (void)state;
-    append(dir, "pairs.jsonl", pairs);
-    append(dir, "margins.jsonl", margins);
-    append(dir, "events.jsonl", sights);
+    tmp_append(dir, "pairs.jsonl", pairs);
+    tmp_append(dir, "margins.jsonl", margins);
+    tmp_append(dir, "events.jsonl", sights);
     feed = open_run(dir);
     samples = &madpo_feed_story(feed)->samples;
     assert_int_equal(samples->n, 4);
@@ -273,9 +262,9 @@ static void test_pairs(void **state)
     madpo_pair_text_dispose(&text);
     assert_true(samples->v[madpo_samples_find(samples, -2)].held_out);
     /* step 9 once more, after a resume: the later line counts, and counts once */
-    append(dir, "events.jsonl",
-           "{\"v\":1,\"t\":3,\"ev\":\"samples\",\"stage\":\"policy\",\"step\":9,\"pairs\":"
-           "[{\"id\":3,\"h\":-1.5,\"w\":0.5,\"m\":1}]}\n");
+    tmp_append(dir, "events.jsonl",
+               "{\"v\":1,\"t\":3,\"ev\":\"samples\",\"stage\":\"policy\",\"step\":9,\"pairs\":"
+               "[{\"id\":3,\"h\":-1.5,\"w\":0.5,\"m\":1}]}\n");
     load(feed, 1.0, &more);
     three = &samples->v[madpo_samples_find(samples, 3)];
     assert_int_equal(three->n_seen, 2);
@@ -303,9 +292,9 @@ static void test_select(void **state)
     madpo_error err = MADPO_ERROR_INIT;
 
     (void)state;
-    append(dir, "pairs.jsonl", pairs);
-    append(dir, "margins.jsonl", margins);
-    append(dir, "events.jsonl", sights);
+    tmp_append(dir, "pairs.jsonl", pairs);
+    tmp_append(dir, "margins.jsonl", margins);
+    tmp_append(dir, "events.jsonl", sights);
     feed = open_run(dir);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         madpo_selection selection = {.sort = cases[i].sort,

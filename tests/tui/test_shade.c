@@ -23,17 +23,6 @@ static const char events[] =
     "{\"v\":1,\"t\":1,\"ev\":\"step\",\"stage\":\"policy\",\"step\":30,\"total_steps\":99,\"loss\":"
     "0.7}\n";
 
-static void append(const char *dir, const char *name, const char *text)
-{
-    char *path = tmp_path(dir, name);
-    FILE *file = fopen(path, "ab");
-
-    assert_non_null(file);
-    assert_true(fputs(text, file) >= 0);
-    assert_int_equal(fclose(file), 0);
-    free(path);
-}
-
 /* A line of pair `id` at `step` whose first token has this ratio. */
 static void append_line(const char *dir, int id, int step, double ratio)
 {
@@ -45,7 +34,7 @@ static void append_line(const char *dir, int id, int step, double ratio)
         "3,3,3],\"logp\":[-1,-2,-3,-4,-5],\"ratio\":[%g,-1,2,-4,0.5]},\"rejected\":{\"at\":["
         "0],\"n\":[2],\"logp\":[-1],\"ratio\":[0]}}\n",
         id, step, ratio);
-    append(dir, "tokens.jsonl", line);
+    tmp_append(dir, "tokens.jsonl", line);
 }
 
 static madpo_feed *open_run(const char *dir)
@@ -53,9 +42,9 @@ static madpo_feed *open_run(const char *dir)
     madpo_error err = MADPO_ERROR_INIT;
     madpo_feed *feed;
 
-    append(dir, "run.json", "{\"v\":1,\"objective\":\"dpo beta 0.1\"}");
-    append(dir, "pairs.jsonl", pairs);
-    append(dir, "events.jsonl", events);
+    tmp_append(dir, "run.json", "{\"v\":1,\"objective\":\"dpo beta 0.1\"}");
+    tmp_append(dir, "pairs.jsonl", pairs);
+    tmp_append(dir, "events.jsonl", events);
     assert_int_equal(madpo_feed_open(&feed, dir, 10.0, &err), MADPO_OK);
     return feed;
 }
@@ -110,7 +99,7 @@ static void test_which_counts(void **state)
     assert_true(first_ratio(feed, INFINITY) == 0.5);
     assert_int_equal(madpo_samples_n_tokens(samples, sample_of(feed, 3), 24), 2);
     assert_int_equal(samples->n_with_tokens, 2);
-    append(dir, "tokens.jsonl", "{\"from\":15}\n"); /* taken up again */
+    tmp_append(dir, "tokens.jsonl", "{\"from\":15}\n"); /* taken up again */
     load(feed);
     assert_true(first_ratio(feed, INFINITY) == 0.125);
     assert_int_equal(sample_of(feed, 3)->n_tokens, 1);
@@ -133,7 +122,7 @@ static void test_bad_lines(void **state)
     bool there;
 
     (void)state;
-    append(
+    tmp_append(
         dir, "tokens.jsonl",
         "rubbish\n[]\n{\"id\":3}\n{\"id\":3,\"step\":-1,\"rejected\":{}}\n{\"id\":\"x\",\"step\":"
         "1,\"rejected\":{}}\n{\"id\":3,\"step\":5,\"rejected\":{}}\n{\"id\":3,\"st");
@@ -144,7 +133,7 @@ static void test_bad_lines(void **state)
                      MADPO_ERR_DATA);
     assert_false(there);
     assert_non_null(strstr(err.message, "tokens.jsonl, pair 3 at step 5"));
-    append(dir, "tokens.jsonl", "ep\":6,\"rejected\":{}}\n"); /* the half line was one */
+    tmp_append(dir, "tokens.jsonl", "ep\":6,\"rejected\":{}}\n"); /* the half line was one */
     load(feed);
     assert_int_equal(
         madpo_samples_tokens(&madpo_feed_story(feed)->samples, sample_of(feed, 3), 9)->step, 6);
