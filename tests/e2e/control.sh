@@ -23,10 +23,9 @@ refused() { # refused PATTERN ctl-arguments...
     expect 1 "$MADPO" ctl "$@"
     one_error "$pattern"
 }
-alive() { grep -q '^State:[[:space:]]*[^ZX]' "/proc/$pid/status" 2>/dev/null; }
 wait_end() { # until nobody listens any more and the process is gone, or waits to be collected
     for ((i = 0; i < 800; i++)); do
-        "$MADPO" ctl "$1" status >/dev/null 2>&1 || alive || return 0
+        "$MADPO" ctl "$1" status >/dev/null 2>&1 || alive "$pid" || return 0
         sleep 0.1
     done
     fail "the run in $1 does not end"

@@ -33,6 +33,17 @@ fail() {
 skip() { printf 'skipped: %s\n' "$*"; exit 77; }
 say() { printf -- '- %s\n' "$*"; }
 
+# A process that has ended and only waits to be collected is gone.
+alive() { grep -q '^State:[[:space:]]*[^ZX]' "/proc/$1/status" 2>/dev/null; }
+wait_gone() { # wait_gone PID WHAT
+    local i
+    for ((i = 0; i < 100; i++)); do
+        alive "$1" || return 0
+        sleep 0.1
+    done
+    fail "$2 is still there"
+}
+
 # expect CODE COMMAND...: run it, outputs to $work/out and $work/err, the exit code must be CODE
 expect() {
     local want=$1 got=0

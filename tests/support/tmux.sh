@@ -60,13 +60,3 @@ gone() {
 }
 # The process that the terminal's shell runs
 front_end() { pgrep -P "$(tm list-panes -F '#{pane_pid}')" | head -n 1 || true; }
-# A process that has ended and only waits to be collected is gone.
-alive() { grep -q '^State:[[:space:]]*[^ZX]' "/proc/$1/status" 2>/dev/null; }
-wait_gone() { # wait_gone PID WHAT
-    local i
-    for ((i = 0; i < 100; i++)); do
-        alive "$1" || return 0
-        sleep 0.1
-    done
-    fail "$2 is still there"
-}
