@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "tui/runs.h"
 #include "tui/session.h"
 #include "tui/terminal.h"
 
@@ -33,10 +34,10 @@ static madpo_status loop_text(char **out, madpo_session *session, madpo_error *e
 
 static void loop_dump(loop *l)
 {
-    static const char path[] = "madpo-screen.txt";
     madpo_error err = MADPO_ERROR_INIT;
-    char *text = NULL, said[80];
+    char *text = NULL, said[80], path[40] = "madpo-screen.txt";
 
+    madpo_runs_free_name(path, sizeof path);
     snprintf(said, sizeof said, "written to %s", path);
     if (loop_text(&text, &l->session, &err) == MADPO_OK &&
         madpo_file_write(path, text, strlen(text), &err) == MADPO_OK)
@@ -79,7 +80,8 @@ static void loop_input(loop *l, int ms)
         if (event.kind == MADPO_EVENT_END)
             l->quit = true;
         else if (event.kind == MADPO_EVENT_KEY)
-            loop_act(l, madpo_session_key(&l->session, event.key));
+            loop_act(l, event.pasted ? madpo_session_pasted(&l->session, event.key)
+                                     : madpo_session_key(&l->session, event.key));
         else if (event.kind == MADPO_EVENT_MOUSE)
             madpo_session_mouse(&l->session, event.x, event.y, event.wheel);
         if (!l->quit)

@@ -267,6 +267,20 @@ madpo_action madpo_session_key(madpo_session *session, int key)
     return MADPO_ACTION_NONE;
 }
 
+madpo_action madpo_session_pasted(madpo_session *session, int key)
+{
+    const madpo_view *view = &session->view;
+    bool typing = session->source ? view->prompt != MADPO_PROMPT_NONE ||
+                                        (view->help && !view->menu.open && !view->steer.asking)
+                                  : session->table.typing || session->table.help;
+
+    if (!typing)
+        madpo_session_say(session, "a pasted text is no keys; it can go where something is typed");
+    else if (key >= ' ' && key != 0x7f) /* line ends are left out */
+        return madpo_session_key(session, key);
+    return MADPO_ACTION_NONE;
+}
+
 void madpo_session_mouse(madpo_session *session, int x, int y, int wheel)
 {
     if (session->source)

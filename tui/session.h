@@ -36,6 +36,9 @@ bool madpo_session_check_live(madpo_session *session);
 madpo_status madpo_session_render(madpo_session *session, int w, int h,
                                   madpo_error *err) MADPO_MUST_CHECK;
 madpo_action madpo_session_key(madpo_session *session, int key);
+/* A character of a text that was pasted: written where something is being typed, and no key
+ * elsewhere. */
+madpo_action madpo_session_pasted(madpo_session *session, int key);
 void madpo_session_mouse(madpo_session *session, int x, int y, int wheel);
 bool madpo_session_tick(madpo_session *session, double seconds);
 /* In place of the last note, until the next key. */

@@ -20,14 +20,18 @@
 #include "tui/view.h"
 
 enum {
-    LOST_AFTER = 100, /* errors in a row: then the terminal is gone */
-    LATE_MS = 600     /* the rest of a key may be that late; longer than a bad link takes */
+    LOST_AFTER = 100,      /* errors in a row: then the terminal is gone */
+    PASTE_BEGINS = 0x7000, /* codes of our own for ncurses: what stands around a text pasted */
+    PASTE_ENDS,
+    LATE_MS = 600 /* the rest of a key may be that late; longer than a bad link takes */
 };
 
 /* One terminal, one owner. What the crash handler needs is here, ready to be written. */
 static struct {
     bool open;
     int n_colors, errors;
+    bool pastes, pasting;       /* the terminal was asked to tell what is pasted; it does so now */
+    double pasted_at;           /* when the last of it came */
     double escape_at;           /* when Esc was read as a key, if that was the last one */
     int stderr_was, stderr_now; /* -1 = not redirected */
     madpo_cell *shown;          /* [h,w] what the terminal shows */
@@ -87,7 +91,7 @@ static void prepare_crash(void)
 {
     static const int crashes[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
     static char stack[1 << 16]; /* for when the stack itself is what ran out */
-    static const char mouse_off[] = "\033[?1000l\033[?1002l\033[?1006l";
+    static const char mouse_off[] = "\033[?2004l\033[?1000l\033[?1002l\033[?1006l";
     stack_t alternate = {.ss_sp = stack, .ss_size = sizeof stack};
     struct sigaction action;
 
@@ -199,6 +203,27 @@ static void prepare_colors(const char *wish, bool light)
 
 /* ---- life ---- */
 
+static void tell_pastes(bool on)
+{
+    const char *text = on ? "\033[?2004h" : "\033[?2004l";
+    ssize_t n = term.pastes ? write(STDOUT_FILENO, text, strlen(text)) : 0;
+
+    (void)n;
+}
+
+/* Terminals with a mouse know "bracketed paste" or pass over it: a text that is pasted comes
+ * between two marks, and is not taken for keys. */
+static void prepare_pastes(void)
+{
+    const char *mouse = tigetstr("kmous");
+
+    term.pasting = false;
+    term.pastes = mouse && mouse != (const char *)-1;
+    define_key("\033[200~", PASTE_BEGINS);
+    define_key("\033[201~", PASTE_ENDS);
+    tell_pastes(true);
+}
+
 static void prepare_screen(const madpo_terminal_options *options)
 {
     raw();
@@ -238,6 +263,7 @@ madpo_status madpo_terminal_open(const madpo_terminal_options *options, madpo_er
     prepare_crash();
     hide_stderr();
     prepare_screen(options);
+    prepare_pastes();
     return MADPO_OK;
 }
 
@@ -258,7 +284,7 @@ madpo_status madpo_terminal_open_file(const madpo_terminal_options *options, int
 {
     char size[24];
 
-    term.has_modes = false;
+    term.has_modes = term.pastes = false;
     term.taken = 0;
     term.file = tmpfile();
     term.no_keys = fopen("/dev/null", "r");
@@ -304,6 +330,7 @@ void madpo_terminal_close(void)
         return;
     term.open = false;
     madpo_terminal_mouse(false);
+    tell_pastes(false);
     endwin();
     if (term.file)
         file_close();
@@ -469,7 +496,11 @@ static int late_key(wint_t first)
             number = number * 10 % 1000 + (unsigned)(key - '0');
         else if (first == '[' && (key == ';' || key == '<' || key == '?'))
             number = 0; /* of modifiers, or of a mouse: their numbers mean nothing here */
-        else if (first == '[' && key == '~')
+        else if (first == '[' && key == '~' && (number == 200 || number == 201)) {
+            term.pasting = number == 200;
+            term.pasted_at = madpo_clock_monotonic();
+            return 0;
+        } else if (first == '[' && key == '~')
             return number < sizeof numbered / sizeof *numbered ? numbered[number] : 0;
         else if (first == '[' && n > 0 && (key == 'M' || key == 'm'))
             return 0;
@@ -525,9 +556,11 @@ static madpo_terminal_event mouse_event(void)
 static void suspend(void)
 {
     def_prog_mode();
+    tell_pastes(false);
     endwin();
     raise(SIGTSTP);
     reset_prog_mode();
+    tell_pastes(true);
     term.fresh = true;
     term_resized = 1;
 }
@@ -553,6 +586,32 @@ static bool terminal_waits(int ms)
     return n > 0;
 }
 
+/* Does a text that is pasted go on? One whose end was lost is over when nothing comes of it. */
+static bool pasting(void)
+{
+    double now = madpo_clock_monotonic();
+
+    if (now - term.pasted_at > LATE_MS / 1000.0)
+        term.pasting = false;
+    term.pasted_at = now;
+    return term.pasting;
+}
+
+static madpo_terminal_event pasted_event(int rc, wint_t key)
+{
+    madpo_terminal_event event = {.kind = MADPO_EVENT_IGNORED, .pasted = true};
+
+    if (rc == KEY_CODE_YES && (key == PASTE_BEGINS || key == PASTE_ENDS)) {
+        term.pasting = key == PASTE_BEGINS;
+        term.pasted_at = madpo_clock_monotonic();
+    } else if (rc == OK) {
+        event.kind = MADPO_EVENT_KEY;
+        event.key = (int)key;
+    }
+    term.escape_at = -1e9;
+    return event;
+}
+
 madpo_terminal_event madpo_terminal_wait(int ms)
 {
     madpo_terminal_event event = {.kind = MADPO_EVENT_NONE};
@@ -572,6 +631,9 @@ madpo_terminal_event madpo_terminal_wait(int ms)
         return resize_event();
     else if (rc == KEY_CODE_YES && key == KEY_RESIZE)
         return resize_event();
+    else if ((rc == KEY_CODE_YES && (key == PASTE_BEGINS || key == PASTE_ENDS)) ||
+             (rc != ERR && pasting()))
+        return pasted_event(rc, key);
     else if (rc == KEY_CODE_YES && key == KEY_MOUSE)
         return mouse_event();
     else if (rc == OK && key == 0x1a) /* Ctrl+Z */

@@ -27,6 +27,7 @@ typedef enum madpo_event_kind {
 typedef struct madpo_terminal_event {
     madpo_event_kind kind;
     int key;         /* see tui/view.h */
+    bool pasted;     /* the key comes out of a text that was pasted */
     int x, y, wheel; /* of the mouse */
 } madpo_terminal_event;
 
