@@ -50,6 +50,8 @@ static void move_cross(madpo_view *view, double columns)
 {
     double low, high, width = view->layout.panel[view->wish.focus].w - 9;
 
+    if (!madpo_cursor_extent(view, &low, &high))
+        return;
     madpo_cursor_range(view, &low, &high);
     if (isnan(view->cross))
         view->cross = columns < 0 ? high : low;
@@ -59,8 +61,18 @@ static void move_cross(madpo_view *view, double columns)
 
 void madpo_cursor_list(madpo_view *view, double by)
 {
+    size_t was = view->cursor;
+
     view->cursor = moved(view->cursor, view->n_list, by);
     view->pair_scroll = 0;
+    if (view->cursor != was)
+        view->pair_end = MADPO_VIEW_FAR;
+}
+
+static void move_bin(madpo_view *view, double across)
+{
+    view->bin = madpo_cursor_moved(view->bin < 0 ? view->n_bins / 2 : view->bin, 0,
+                                   view->n_bins - 1, across);
 }
 
 void madpo_cursor_move(madpo_view *view, double across, double down)
@@ -73,22 +85,22 @@ void madpo_cursor_move(madpo_view *view, double across, double down)
         if (across > 0 || across < 0)
             madpo_cursor_list(view, across);
         else
-            view->pair_scroll = madpo_cursor_moved(view->pair_scroll, 0, 100000, down);
+            view->pair_scroll = madpo_cursor_moved(view->pair_scroll, 0, view->pair_end, down);
         break;
     case MADPO_PANEL_LOG:
-        view->log_scroll =
-            madpo_cursor_moved(view->log_scroll, 0, MADPO_HISTORY_NOTES, -down - across);
+        view->log_scroll = madpo_cursor_moved(view->log_scroll, 0, view->log_end, -down - across);
         break;
     case MADPO_PANEL_MARGINS:
+        if (view->n_bins == 0)
+            break;
         if (down > 0 || down < 0)
             view->parameter = madpo_cursor_moved(view->parameter, 0, 4, down);
         else
-            view->bin = madpo_cursor_moved(view->bin < 0 ? view->n_bins / 2 : view->bin, 0,
-                                           view->n_bins > 0 ? view->n_bins - 1 : 0, across);
+            move_bin(view, across);
         break;
     case MADPO_PANEL_QUALITY:
         if (down > 0 || down < 0) {
-            view->metric = madpo_cursor_moved(view->metric, 0, MADPO_HISTORY_METRICS, down);
+            view->metric = madpo_cursor_moved(view->metric, 0, view->metric_end, down);
             break;
         }
         move_cross(view, across);

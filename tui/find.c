@@ -109,6 +109,8 @@ void madpo_seek_begin(madpo_view *view, bool backwards)
         return; /* a key before the picture of the one before it: the list is an old one */
     n = view->n_list;
     seek->order = n > 0 ? malloc(n * sizeof *seek->order) : NULL;
+    if (n == 0)
+        say(view, "no pair to search in");
     if (!seek->order)
         return;
     for (size_t i = 1; i <= n; i++)

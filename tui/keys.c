@@ -2,6 +2,7 @@
 #include "tui/keys.h"
 
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,15 @@
 #include "base/error.h"
 #include "tui/cursor.h"
 #include "tui/runs.h"
+
+void madpo_key_say(madpo_view *view, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(view->message, sizeof view->message, fmt, ap);
+    va_end(ap);
+}
 
 static madpo_action key_help(madpo_view *view, int key)
 {
@@ -68,8 +78,13 @@ const madpo_key_row madpo_keys[] = {
      madpo_key_warnings},
     {{'t'}, "t", NULL, "characters: braille, block, ASCII", madpo_key_switch},
     {{'m'}, "m", NULL, "take the mouse, or leave it to the terminal", key_action},
-    {{'D'}, "D", NULL, "write the screen to a text file (z before it: the panel)", key_action},
-    {{'d'}, "d", NULL, "write the numbers of the panel to NAME-PANEL.tsv", madpo_key_numbers},
+    {{'D'}, "D", NULL, "write the screen to madpo-screen.txt (z before it: the panel)", key_action},
+    {{'d'}, "d", NULL, "write the numbers of the panel to RUN-PANEL.tsv", madpo_key_numbers},
+    {{0},
+     "files",
+     NULL,
+     "go to the folder it was started in; one that is there is kept: NAME-2 is next",
+     NULL},
     {{MADPO_KEY_CTRL_L}, "Ctrl+L", NULL, "paint everything again", key_action},
     {{'q'},
      "q",
@@ -132,7 +147,7 @@ const madpo_key_row madpo_keys[] = {
     {{'P'},
      "P",
      NULL,
-     "the values tried, as --set arguments and as NAME-preview.cfg for madpo train",
+     "the values tried, as --set arguments and as RUN-preview.cfg for madpo train",
      madpo_key_preview},
     {{'r'}, "r", "r:runs", "runs to compare with", key_runs},
     {{0}, "", NULL, "Samples", NULL},
@@ -142,7 +157,7 @@ const madpo_key_row madpo_keys[] = {
      "open the pair; in margins: the pairs of the bin",
      madpo_key_enter},
     {{' '}, "Space", NULL, "mark the pair", madpo_key_mark},
-    {{'e'}, "e", NULL, "write the ids of the marked pairs to a file", madpo_key_export},
+    {{'e'}, "e", NULL, "write the ids of the marked pairs to RUN-marked.txt", madpo_key_export},
     {{'u', 'O'},
      "u O",
      "u:sort",
@@ -226,5 +241,7 @@ madpo_action madpo_view_key(madpo_view *view, int key)
         for (int k = 0; k < 4 && madpo_keys[i].keys[k]; k++)
             if (madpo_keys[i].keys[k] == key)
                 return madpo_keys[i].run(view, key);
+    if (key > ' ' && key < 0x7f)
+        madpo_key_say(view, "%c does nothing here; ? shows all keys", key);
     return MADPO_ACTION_NONE;
 }

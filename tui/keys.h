@@ -5,6 +5,9 @@
  */
 #include "tui/view.h"
 
+/* What a key did, or why it did nothing: every key is answered, by the picture or by words. */
+void madpo_key_say(madpo_view *view, const char *fmt, ...) MADPO_PRINTF(2, 3);
+
 /* keys_plot.c: moving, panels, plots, parameters of the weight, time */
 madpo_action madpo_key_move(madpo_view *view, int key);
 madpo_action madpo_key_page(madpo_view *view, int key);

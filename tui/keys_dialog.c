@@ -86,6 +86,8 @@ void madpo_help_key(madpo_view *view, int key)
     else if (key == MADPO_KEY_DOWN || key == MADPO_KEY_PAGE_DOWN)
         view->help_scroll =
             madpo_cursor_moved(view->help_scroll, 0, 1000, key == MADPO_KEY_DOWN ? 1 : 10);
+    else if (key == MADPO_KEY_HOME || key == MADPO_KEY_END)
+        view->help_scroll = key == MADPO_KEY_HOME ? 0 : 1000;
     else {
         madpo_text_key(view->help_filter, key);
         view->help_scroll = 0;

@@ -35,14 +35,18 @@ madpo_action madpo_key_pick(madpo_view *view, int key)
     double width;
 
     (void)key;
-    if (view->n_bins < 1 || view->stats.version == 0)
+    if (view->n_bins < 1 || view->stats.version == 0) {
+        say(view, "no margins yet");
         return MADPO_ACTION_NONE;
+    }
     if (view->bin < 0)
         view->bin = view->n_bins / 2;
     width = (view->stats.high - view->stats.low) / view->n_bins;
     view->bin_low = view->bin > 0 ? view->stats.low + width * view->bin : -INFINITY;
     view->bin_high =
         view->bin + 1 < view->n_bins ? view->stats.low + width * (view->bin + 1) : INFINITY;
+    madpo_key_say(view, "only pairs with h from %.3g to %.3g; \\ shows all again",
+                  view->stats.low + width * view->bin, view->stats.low + width * (view->bin + 1));
     view->list_stale = true;
     view->cursor = view->top = 0;
     madpo_view_focus(view, MADPO_PANEL_SAMPLES);
@@ -60,6 +64,9 @@ madpo_action madpo_key_enter(madpo_view *view, int key)
             view->layout.panel[MADPO_PANEL_PAIR].w > 0 ? view->wish.guest_wide : MADPO_PANEL_PAIR;
     } else if (!madpo_panel_is_wide(view->wish.focus)) {
         view->wish.zoomed = !view->wish.zoomed;
+    } else {
+        say(view, view->wish.focus == MADPO_PANEL_SAMPLES ? "no pair to open"
+                                                          : "Enter opens a pair in samples (3)");
     }
     return MADPO_ACTION_NONE;
 }
@@ -73,7 +80,11 @@ madpo_action madpo_key_mark(madpo_view *view, int key)
         madpo_sample *sample = &samples->v[view->list[view->cursor]];
 
         sample->marked = !sample->marked;
+        madpo_key_say(view, "pair %lld %s", (long long)sample->id,
+                      sample->marked ? "marked; e writes the ids of all" : "no longer marked");
         madpo_cursor_list(view, 1);
+    } else {
+        say(view, "no pair to mark");
     }
     return MADPO_ACTION_NONE;
 }
@@ -85,13 +96,15 @@ madpo_action madpo_key_export(madpo_view *view, int key)
     size_t n;
 
     (void)key;
-    snprintf(path, sizeof path, "%s-marked.txt", view->source->name);
+    snprintf(path, sizeof path, "%.200s-marked.txt", view->source->name);
+    madpo_runs_free_name(path, sizeof path);
     if (madpo_runs_export(madpo_view_samples(view), path, &n, &err) != MADPO_OK)
         say(view, err.message);
     else if (n == 0)
         say(view, "no pair is marked; Space marks one");
     else
-        snprintf(view->message, sizeof view->message, "%zu ids written to %.160s", n, path);
+        snprintf(view->message, sizeof view->message, "%zu %s written to %.160s", n,
+                 n == 1 ? "id" : "ids", path);
     return MADPO_ACTION_NONE;
 }
 
@@ -109,6 +122,7 @@ madpo_action madpo_key_numbers(madpo_view *view, int key)
         if (madpo_numbers_panels[i].panel == view->wish.focus)
             name = madpo_numbers_panels[i].name;
     snprintf(path, sizeof path, "%.200s-%s.tsv", view->source->name, name);
+    madpo_runs_free_name(path, sizeof path);
     if (st == MADPO_OK)
         st = madpo_file_write(path, text.s, text.n, &err);
     if (st == MADPO_OK)
@@ -122,7 +136,10 @@ madpo_action madpo_key_numbers(madpo_view *view, int key)
 
 madpo_action madpo_key_unfilter(madpo_view *view, int key)
 {
+    bool had = view->filter_text[0] || !isnan(view->bin_low);
+
     (void)key;
+    say(view, had ? "all pairs again" : "no filter and no bin to take away");
     view->filter_text[0] = '\0';
     view->bin_low = view->bin_high = (double)NAN;
     madpo_view_filter(view, &(madpo_filter){.n = 0});
@@ -154,8 +171,8 @@ madpo_action madpo_key_next(madpo_view *view, int key)
     madpo_error err = MADPO_ERROR_INIT;
 
     if (!view->search[0])
-        return MADPO_ACTION_NONE;
-    if (madpo_filter_parse(&wanted, view->search, &err) != MADPO_OK)
+        say(view, "nothing was searched for yet; / searches");
+    else if (madpo_filter_parse(&wanted, view->search, &err) != MADPO_OK)
         say(view, err.message);
     else
         madpo_seek_begin(view, key == 'N');

@@ -240,6 +240,7 @@ void madpo_panel_quality(madpo_grid *grid, madpo_rect rect, madpo_view *view)
     snprintf(title, sizeof title, "accuracy, gradient, rate, ... of %s",
              stage_name(view, phase_index));
     madpo_panel_frame(grid, rect, view, MADPO_PANEL_QUALITY, title);
+    view->metric_end = 0;
     if (phase_index < 0 || r.h < 1)
         return;
     phase = madpo_view_history(view)->phases[phase_index];
@@ -248,6 +249,7 @@ void madpo_panel_quality(madpo_grid *grid, madpo_rect rect, madpo_view *view)
         return;
     if (view->metric >= n)
         view->metric = n - 1;
+    view->metric_end = n - 1;
     rows = view->wish.zoomed ? r.h / n : r.h / (n < 5 ? n : 5);
     rows = rows < 1 ? 1 : rows > 4 && !view->wish.zoomed ? 4 : rows;
     top = view->metric - r.h / rows + 1;

@@ -336,8 +336,7 @@ static void draw_pair(madpo_grid *grid, madpo_rect r, madpo_view *view, const ma
     draw_answer(&out, minus, '-', text->rejected, 1);
     if (out.shade)
         draw_lists(&out, text);
-    if (out.row <= view->pair_scroll && view->pair_scroll > 0) /* scrolled past the end */
-        view->pair_scroll = out.row > 0 ? out.row - 1 : 0;
+    view->pair_end = out.row > out.r.h ? out.row - out.r.h : 0;
     madpo_token_line_dispose(&line);
 }
 
@@ -350,6 +349,7 @@ void madpo_panel_pair(madpo_grid *grid, madpo_rect rect, madpo_view *view)
     madpo_pair_text text;
     double step = madpo_view_policy_step(view);
 
+    view->pair_end = 0;
     if (!sample) {
         madpo_panel_frame(grid, rect, view, MADPO_PANEL_PAIR, "pair");
         madpo_grid_text(grid, r.x, r.y, r.w, dim, "no pair chosen");

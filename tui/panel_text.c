@@ -91,17 +91,31 @@ static void draw_note(madpo_grid *grid, madpo_rect r, const madpo_note *note)
                     note->text);
 }
 
+/* How far it is scrolled, no further than to the first of so many lines. */
+static int log_scrolled(madpo_view *view, int lines, int h)
+{
+    view->log_end = lines > h ? lines - h : 0;
+    if (view->log_scroll > view->log_end)
+        view->log_scroll = view->log_end;
+    return view->log_scroll;
+}
+
 /* The end of log.txt; scrolled, the lines before it. */
-static void draw_printed(madpo_grid *grid, madpo_rect r, const madpo_view *view)
+static void draw_printed(madpo_grid *grid, madpo_rect r, madpo_view *view)
 {
     madpo_error err = {0};
     char *text;
-    int row = r.h - 1, skip = view->log_scroll;
+    int row = r.h - 1, skip, lines = 0;
 
     if (madpo_feed_log(&text, view->source, 1 << 17, &err) != MADPO_OK) {
         madpo_grid_text(grid, r.x, r.y, r.w, (madpo_pen){MADPO_TONE_ALERT, 0}, err.message);
         return;
     }
+    for (const char *c = text; *c; c++)
+        lines += *c == '\n' || !c[1];
+    skip = log_scrolled(view, lines, r.h);
+    if (lines == 0)
+        madpo_grid_text(grid, r.x, r.y, r.w, dim, "nothing here");
     for (size_t n = strlen(text); n > 0 && row >= 0;) {
         size_t from = n - 1;
 
@@ -116,11 +130,11 @@ static void draw_printed(madpo_grid *grid, madpo_rect r, const madpo_view *view)
 }
 
 /* Bookmarks by time; the one shown now, if one is, stands out. */
-static void draw_bookmarks(madpo_grid *grid, madpo_rect r, const madpo_view *view)
+static void draw_bookmarks(madpo_grid *grid, madpo_rect r, madpo_view *view)
 {
     const madpo_history *history = madpo_view_history(view);
     const madpo_bookmarks *marks = &view->bookmarks;
-    int top = marks->n - r.h - view->log_scroll;
+    int top = marks->n - r.h - log_scrolled(view, marks->n, r.h);
 
     if (marks->n == 0)
         madpo_grid_text(grid, r.x, r.y, r.w, dim, "no bookmarks; , sets one");
@@ -143,7 +157,7 @@ void madpo_panel_log(madpo_grid *grid, madpo_rect rect, madpo_view *view)
     const madpo_history *history = madpo_view_history(view);
     madpo_rect r = madpo_rect_inside(rect);
     static const char *const titles[] = {"", ": warnings", ": log.txt", ": bookmarks"};
-    int row = r.h - 1, skip = view->log_scroll;
+    int row = r.h - 1, skip, lines = 0;
     char title[80], warnings[32];
 
     snprintf(title, sizeof title, "log%s  %lld notes, %s", titles[view->log_kind],
@@ -157,6 +171,14 @@ void madpo_panel_log(madpo_grid *grid, madpo_rect rect, madpo_view *view)
         draw_bookmarks(grid, r, view);
         return;
     }
+    for (int64_t i = history->n_notes - 1; i >= 0; i--) {
+        const madpo_note *note = madpo_history_note(history, i);
+
+        if (!note)
+            break;
+        lines += note_shown(view, note);
+    }
+    skip = log_scrolled(view, lines, r.h);
     for (int64_t i = history->n_notes - 1; i >= 0 && row >= 0; i--) {
         const madpo_note *note = madpo_history_note(history, i);
 

@@ -322,31 +322,44 @@ static bool help_has(const madpo_help_row *row, const char *word)
     return !word[0] || strstr(row->shown, word) || strstr(row->help, word);
 }
 
-/* How much of a text goes on the first of lines of w columns. */
-static int line_of(const char *text, int w)
-{
-    int n = (int)strlen(text), cut;
-
-    if (n <= w)
-        return n;
-    for (cut = w; cut > 0 && text[cut] != ' '; cut--)
-        ;
-    return cut > 0 ? cut : w;
-}
-
-/* A row's text over as many lines as it takes, from line `row` of r on (negative: scrolled away);
- * returns the next. */
-static int draw_help_text(madpo_grid *grid, madpo_rect r, int row, const char *text)
+/* A text from this row on, broken where there are blanks; returns the row behind it. */
+static int help_text(madpo_grid *grid, madpo_rect r, int row, madpo_pen pen, const char *text)
 {
     do {
-        int n = r.w > 0 ? line_of(text, r.w) : (int)strlen(text);
+        size_t skip, n = madpo_text_break(text, r.w > 0 ? r.w : 1, &skip);
 
-        if (row >= 0 && row < r.h && r.w > 0)
-            madpo_grid_print(grid, r.x, r.y + row, r.w, plain, "%.*s", n, text);
+        if (row >= 0 && row < r.h)
+            madpo_grid_print(grid, r.x, r.y + row, r.w, pen, "%.*s", (int)n, text);
         row++;
-        text += n;
-        text += *text == ' ';
+        text += n + skip;
     } while (*text);
+    return row;
+}
+
+/* The rows that have the word, from row -scroll on; returns the row behind them. */
+static int help_rows(madpo_grid *grid, madpo_rect r, const madpo_help_row *rows, int n_rows,
+                     const char *word, int scroll)
+{
+    static const madpo_pen key = {MADPO_TONE_KEY, 0};
+    int row = -scroll, width = r.w < 30 ? 5 : r.w < 44 ? 10 : 14;
+    madpo_rect shown = {r.x + 1, r.y, width - 1, r.h};
+    madpo_rect help = {r.x + width + 1, r.y, r.w - width - 2, r.h};
+
+    for (int i = 0; i < n_rows; i++) {
+        bool heading = !rows[i].shown[0];
+
+        if ((heading && word[0]) || !help_has(&rows[i], word))
+            continue;
+        if (heading) {
+            row =
+                help_text(grid, (madpo_rect){r.x + 1, r.y, r.w - 1, r.h}, row, bold, rows[i].help);
+        } else {
+            int behind = help_text(grid, shown, row, key, rows[i].shown);
+
+            row = help_text(grid, help, row, plain, rows[i].help);
+            row = row > behind ? row : behind;
+        }
+    }
     return row;
 }
 
@@ -355,28 +368,15 @@ void madpo_draw_help_rows(madpo_grid *grid, const madpo_help_row *rows, int n_ro
 {
     char title[200];
     madpo_rect r;
-    int row = -*scroll, width;
+    int last;
 
     snprintf(title, sizeof title, " keys  %s%s  (type to narrow, Esc closes) ",
              filter[0] ? "with: " : "", filter);
     r = madpo_draw_overlay(grid, 100, grid->h < 10 ? grid->h : grid->h - 2, title);
-    width = r.w < 44 ? r.w / 4 : 14;
-    for (int i = 0; i < n_rows; i++) {
-        bool heading = !rows[i].shown[0];
-
-        if ((heading && filter[0]) || !help_has(&rows[i], filter))
-            continue;
-        if (row >= 0 && row < r.h)
-            madpo_grid_text(grid, r.x + 1, r.y + row, heading ? r.w - 1 : width,
-                            heading ? bold : (madpo_pen){MADPO_TONE_KEY, 0},
-                            heading ? rows[i].help : rows[i].shown);
-        row = heading
-                  ? row + 1
-                  : draw_help_text(grid, (madpo_rect){r.x + width + 1, r.y, r.w - width - 2, r.h},
-                                   row, rows[i].help);
-    }
-    if (row <= 0) /* scrolled past the end */
-        *scroll = *scroll + row > 0 ? *scroll + row - 1 : 0;
+    last = help_rows(grid, (madpo_rect){r.x, r.y, r.w, 0}, rows, n_rows, filter, 0) - r.h;
+    *scroll = *scroll > last ? last : *scroll;
+    *scroll = *scroll > 0 ? *scroll : 0;
+    help_rows(grid, r, rows, n_rows, filter, *scroll);
 }
 
 void madpo_draw_help(madpo_grid *grid, madpo_view *view)

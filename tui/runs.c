@@ -2,6 +2,7 @@
 #include "tui/runs.h"
 
 #include <dirent.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -81,4 +82,17 @@ madpo_status madpo_runs_export(const madpo_samples *samples, const char *path, s
         st = madpo_file_write(path, text.s, text.n, err);
     madpo_strbuf_dispose(&text);
     return st;
+}
+
+void madpo_runs_free_name(char *path, size_t size)
+{
+    char stem[300], end[32];
+    const char *dot = strrchr(path, '.');
+
+    if (!dot || strlen(dot) >= sizeof end)
+        dot = path + strlen(path);
+    snprintf(end, sizeof end, "%s", dot);
+    snprintf(stem, sizeof stem, "%.*s", (int)(dot - path), path);
+    for (int i = 2; i < 10000 && madpo_file_exists(path); i++)
+        snprintf(path, size, "%s-%d%s", stem, i, end);
 }

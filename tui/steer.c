@@ -185,6 +185,13 @@ madpo_action madpo_key_steer(madpo_view *view, int key)
     if (!steer_allowed(view))
         return MADPO_ACTION_NONE;
     if (key == ':' || key == 'L') {
+        madpo_error err = MADPO_ERROR_INIT;
+        long pid;
+
+        if (madpo_control_peer(&pid, view->source->dir, &err) != MADPO_OK) {
+            say(view, err.message); /* rather than once it is typed */
+            return MADPO_ACTION_NONE;
+        }
         view->prompt = key == ':' ? MADPO_PROMPT_STEER : MADPO_PROMPT_RATE;
         view->typed[0] = '\0';
     } else {

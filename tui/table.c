@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "tui/cursor.h"
 #include "tui/keys.h"
+#include "tui/runs.h"
 
 const char *const madpo_table_sort_names[MADPO_TABLE_SORTS] = {
     "run order", "state", "name", "time", "score", "gain", "acc", "margin", "eval", "loss", "ESS"};
@@ -244,6 +245,7 @@ static madpo_action key_numbers(madpo_table *table, int key)
 
     (void)key;
     snprintf(path, sizeof path, "%.200s-cells.tsv", table->cells->name);
+    madpo_runs_free_name(path, sizeof path);
     madpo_cells_numbers(&text, table->cells);
     st = madpo_strbuf_check(&text, &err);
     if (st == MADPO_OK)

@@ -22,6 +22,7 @@ void madpo_view_init(madpo_view *view, madpo_feed *source)
     view->speed = 1.0;
     view->bin_low = view->bin_high = (double)NAN;
     view->bin = -1;
+    view->pair_end = view->log_end = view->metric_end = MADPO_VIEW_FAR;
     view->list_stale = true;
     view->sort = MADPO_SORT_H;
     view->preview = source->weight;
@@ -195,6 +196,7 @@ void madpo_view_focus(madpo_view *view, madpo_panel panel)
     view->wish.focus = panel;
     if (view->layout.panel[panel].w > 0)
         return;
+    view->pair_end = view->log_end = view->metric_end = MADPO_VIEW_FAR;
     for (size_t i = 0; i < sizeof at_home / sizeof *at_home; i++)
         if (panel == at_home[i] && panel != MADPO_PANEL_LOSS)
             *(i == 1 ? &view->wish.guest_plot : &view->wish.guest_wide) = MADPO_PANEL_NONE;

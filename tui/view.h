@@ -60,6 +60,8 @@ typedef enum madpo_log_kind {
     MADPO_LOG_KINDS
 } madpo_log_kind;
 
+/* An end of a list or a text that no picture has told yet. */
+enum { MADPO_VIEW_FAR = 100000 };
 enum { MADPO_VIEW_TEXT = 128, MADPO_VIEW_OTHERS = 6, MADPO_VIEW_RUNS = 256 };
 
 typedef struct madpo_view {
@@ -102,8 +104,9 @@ typedef struct madpo_view {
     double list_at, list_cost; /* seconds: when it was made and how long that took */
     bool behind;               /* something shown is a moment old: draw again soon */
     int pair_scroll, log_scroll;
-    madpo_shade_kind shade; /* of the pair's answers */
-    bool mono;              /* the screen has no colours */
+    int pair_end, log_end, metric_end; /* how far they go, from the last picture */
+    madpo_shade_kind shade;            /* of the pair's answers */
+    bool mono;                         /* the screen has no colours */
     madpo_log_kind log_kind;
 
     madpo_weight_options preview; /* parameters tried out */
