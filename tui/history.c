@@ -11,7 +11,8 @@
 
 void madpo_history_init(madpo_history *history)
 {
-    *history = (madpo_history){.t_first = (double)NAN, .t_last = (double)NAN};
+    *history =
+        (madpo_history){.t_first = (double)NAN, .t_last = (double)NAN, .paused_at = (double)NAN};
 }
 
 static void phase_free(madpo_phase *phase)
@@ -21,6 +22,7 @@ static void phase_free(madpo_phase *phase)
         madpo_series_dispose(&phase->metrics[i].series);
     }
     madpo_series_dispose(&phase->clock);
+    madpo_series_dispose(&phase->work);
     madpo_series_dispose(&phase->tokens);
     madpo_series_dispose(&phase->examples);
     madpo_heat_dispose(&phase->heat);
@@ -215,7 +217,9 @@ static madpo_status event_step(madpo_history *history, const event *e, madpo_err
     phase->done = false;
     if (isfinite(e->total))
         phase->total_steps = e->total;
-    if (isfinite(e->t) && madpo_series_add(&phase->clock, e->step, e->t, err) != MADPO_OK)
+    if (isfinite(e->t) &&
+        (madpo_series_add(&phase->clock, e->step, e->t, err) != MADPO_OK ||
+         madpo_series_add(&phase->work, e->step, e->t - history->stood, err) != MADPO_OK))
         return MADPO_ERR_NOMEM;
     return event_curves(history, e, err);
 }
@@ -317,6 +321,14 @@ static void event_stage(madpo_history *history, const event *e)
     }
 }
 
+/* It stood since then. */
+static void history_stood(madpo_history *history, double since, double t)
+{
+    if (t > since)
+        history->stood += t - since;
+    history->paused_at = (double)NAN;
+}
+
 /* Pause and resume are told apart from other control by the word itself, whatever member it is.
  * What was refused changes nothing. */
 static void event_control(madpo_history *history, const event *e)
@@ -334,6 +346,10 @@ static void event_control(madpo_history *history, const event *e)
         else if (madpo_scan_text_is(&v, "resume"))
             paused = false;
     }
+    if (paused && !history->paused)
+        history->paused_at = e->t;
+    else if (!paused && history->paused)
+        history_stood(history, history->paused_at, e->t);
     history->paused = paused;
 }
 
@@ -350,6 +366,10 @@ madpo_status madpo_history_line(madpo_history *history, madpo_samples *samples, 
     }
     history->n_events++;
     history->ended = false; /* whatever comes behind an end, the run was taken up again */
+    if (madpo_scan_text_is(&e.ev, "resume")) { /* another process went on with it */
+        history_stood(history, history->paused ? history->paused_at : history->t_last, e.t);
+        history->paused = false;
+    }
     if (isfinite(e.t)) {
         history->t_first = isnan(history->t_first) ? e.t : history->t_first;
         history->t_last = e.t;

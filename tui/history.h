@@ -25,6 +25,7 @@ typedef struct madpo_phase { /* a stage of the run */
     size_t n_metrics, hint;
     /* by step: seconds since 1970, tokens seen, examples seen */
     madpo_series clock, tokens, examples;
+    madpo_series work;          /* seconds of work by step: the clock, less what the run stood */
     madpo_heat heat;
     double begun, ended; /* seconds since 1970, NaN if not */
     double step, total_steps;
@@ -55,8 +56,9 @@ typedef struct madpo_history {
     int64_t n_notes, n_warnings, n_events, n_bad;
     double t_first, t_last; /* seconds since 1970, NaN before the first event */
     bool ended;
-    char status[32]; /* of the last "end" event */
-    bool paused;     /* the last control event said so */
+    char status[32];         /* of the last "end" event */
+    bool paused;             /* the last control event said so */
+    double paused_at, stood; /* since when, NaN = not; seconds in all of pauses and between ends */
 } madpo_history;
 
 void madpo_history_init(madpo_history *history);

@@ -27,12 +27,12 @@ double madpo_view_step_seconds(const madpo_view *view)
     if (index < 0)
         return (double)NAN;
     phase = madpo_view_history(view)->phases[index];
-    if (phase->clock.n < 1 || !(step > phase->clock.v[0].x))
+    if (phase->work.n < 1 || !(step > phase->work.v[0].x))
         return (double)NAN;
     /* from the first step's end on: it builds programs and fills caches */
-    from = madpo_series_mean(&phase->clock.v[0]);
-    to = madpo_series_interpolate(&phase->clock, step, false);
-    return (to - from) / (step - (phase->clock.v[0].x + phase->clock.v[0].x_last) / 2);
+    from = madpo_series_mean(&phase->work.v[0]);
+    to = madpo_series_interpolate(&phase->work, step, false);
+    return (to - from) / (step - (phase->work.v[0].x + phase->work.v[0].x_last) / 2);
 }
 
 char *madpo_view_warnings(char *out, const madpo_view *view)

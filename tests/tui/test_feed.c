@@ -123,6 +123,36 @@ static void test_too_long(void **state)
     tmp_free(dir);
 }
 
+#define AT(t, ev, rest) "{\"v\":1,\"t\":" #t ",\"ev\":\"" ev "\"" rest "}\n"
+#define WORK(t, i)                                                                                 \
+    AT(t, "step", ",\"stage\":\"policy\",\"step\":" #i ",\"total_steps\":9,\"loss\":1")
+
+/* Seconds a step takes leave out what the run was paused, and what lay between two processes. */
+static void test_stood(void **state)
+{
+    char *dir = tmp_new();
+    madpo_feed *feed = open_run(dir);
+    const madpo_phase *phase;
+    bool more;
+
+    (void)state;
+    append(dir, "events.jsonl",
+           WORK(100, 1) WORK(102, 2) AT(102, "control", ",\"action\":\"pause\"")
+               AT(150, "control", ",\"action\":\"pause\",\"refused\":\"paused already\"")
+                   AT(600, "control", ",\"action\":\"resume\"") WORK(602, 3));
+    append(dir, "events.jsonl", AT(9000, "resume", ",\"madpo\":\"0.1.0\"") WORK(9002, 4));
+    append(dir, "events.jsonl",
+           AT(9002, "control", ",\"action\":\"pause\"") AT(9500, "resume", "") WORK(9502, 5));
+    load(feed, 1.0, &more);
+    phase = madpo_feed_story(feed)->history.phases[0];
+    assert_int_equal(phase->work.n, 5);
+    for (size_t i = 0; i < phase->work.n; i++)
+        assert_float_equal(madpo_series_mean(&phase->work.v[i]), 100 + 2 * i, 1e-6);
+    assert_float_equal(madpo_series_mean(&phase->clock.v[4]), 9502, 1e-6);
+    madpo_feed_close(feed);
+    tmp_free(dir);
+}
+
 /* A run is paused by an event and resumed by one, or by a step; what was refused changes nothing.
  */
 static void test_paused(void **state)
@@ -321,7 +351,8 @@ int main(void)
         cmocka_unit_test(test_halves),     cmocka_unit_test(test_cut_back),
         cmocka_unit_test(test_tail_first), cmocka_unit_test(test_curve_is_the_loss),
         cmocka_unit_test(test_too_long),   cmocka_unit_test(test_paused),
-        cmocka_unit_test(test_pairs),      cmocka_unit_test(test_select)};
+        cmocka_unit_test(test_stood),      cmocka_unit_test(test_pairs),
+        cmocka_unit_test(test_select)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
