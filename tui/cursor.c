@@ -88,7 +88,8 @@ void madpo_cursor_move(madpo_view *view, double across, double down)
             view->pair_scroll = madpo_cursor_moved(view->pair_scroll, 0, view->pair_end, down);
         break;
     case MADPO_PANEL_LOG:
-        view->log_scroll = madpo_cursor_moved(view->log_scroll, 0, view->log_end, -down - across);
+        view->log_scroll = madpo_cursor_moved(view->log_scroll, 0, view->log_end, -down);
+        view->log_across = madpo_cursor_moved(view->log_across, 0, view->log_wide, 16 * across);
         break;
     case MADPO_PANEL_MARGINS:
         if (view->n_bins == 0)

@@ -112,7 +112,7 @@ const madpo_key_row madpo_keys[] = {
     {{MADPO_KEY_UP, MADPO_KEY_DOWN, MADPO_KEY_LEFT, MADPO_KEY_RIGHT},
      "arrows hjkl",
      NULL,
-     "cursor; in plots the crosshair; in margins bin and parameter",
+     "cursor; in plots the crosshair; in margins bin and parameter; in the log what is cut",
      madpo_key_move},
     {{'h', 'j', 'k', 'l'}, NULL, NULL, NULL, madpo_key_move},
     {{MADPO_KEY_PAGE_UP, MADPO_KEY_PAGE_DOWN}, "PgUp PgDn", NULL, "a page", madpo_key_page},

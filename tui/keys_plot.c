@@ -44,12 +44,13 @@ static void move(madpo_view *view, double across, double down)
 {
     size_t cursor = view->cursor;
     int pair = view->pair_scroll, log = view->log_scroll, metric = view->metric;
-    int bin = view->bin, parameter = view->parameter;
+    int bin = view->bin, parameter = view->parameter, wide = view->log_across;
     double cross = view->cross;
 
     madpo_cursor_move(view, across, down);
     if (cursor == view->cursor && pair == view->pair_scroll && log == view->log_scroll &&
-        metric == view->metric && bin == view->bin && parameter == view->parameter &&
+        wide == view->log_across && metric == view->metric && bin == view->bin &&
+        parameter == view->parameter &&
         !(view->cross > cross || view->cross < cross || isnan(view->cross) != isnan(cross)))
         say_it_stands(view, down > 0 || down < 0);
 }
@@ -167,6 +168,7 @@ madpo_action madpo_key_warnings(madpo_view *view, int key)
     if (view->wish.focus == MADPO_PANEL_LOG)
         view->log_kind = (madpo_log_kind)((view->log_kind + 1) % MADPO_LOG_KINDS);
     view->log_scroll = 0;
+    view->log_across = 0;
     view->log_end = MADPO_VIEW_FAR;
     madpo_view_focus(view, MADPO_PANEL_LOG);
     return MADPO_ACTION_NONE;

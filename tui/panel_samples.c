@@ -218,7 +218,7 @@ static void draw_past(madpo_grid *grid, madpo_rect r, const madpo_view *view,
     const madpo_sight *past[64];
     madpo_series series = {0};
     madpo_error ignored = {0};
-    int n = 0, x = r.x;
+    int n = 0, x = r.x, from = 0, width = 0;
     char text[16];
 
     for (; sight && n < 64; sight = madpo_samples_before(samples, sight))
@@ -237,7 +237,13 @@ static void draw_past(madpo_grid *grid, madpo_rect r, const madpo_view *view,
         madpo_plot_spark(grid, (madpo_rect){x, r.y, w, 1}, &curve);
         x += w + 1;
     }
-    for (int i = n - 1; i >= 0 && x < r.x + r.w - 12; i--)
+    for (; from < n; from++) { /* as many of the newest as there is room for */
+        width += 4 + snprintf(NULL, 0, "%d%s", past[from]->step,
+                              madpo_short_number(text, (double)past[from]->m));
+        if (x + width - 2 > r.x + r.w)
+            break;
+    }
+    for (int i = from - 1; i >= 0; i--)
         x += madpo_grid_print(grid, x, r.y, r.x + r.w - x, plain, "%d: %s  ", past[i]->step,
                               madpo_short_number(text, (double)past[i]->m));
     madpo_series_dispose(&series);

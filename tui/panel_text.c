@@ -67,6 +67,19 @@ const madpo_note *madpo_view_last_note(const madpo_view *view, madpo_note_kind k
 
 /* ---- log ---- */
 
+/* The text of a line, from the column on that the log is moved to; how far it reaches is kept. */
+static void draw_moved(madpo_grid *grid, madpo_rect r, madpo_view *view, madpo_pen pen,
+                       const char *text)
+{
+    int at = 0, width, rest = madpo_text_width(text) - r.w;
+    uint32_t glyph;
+
+    for (; *text && at < view->log_across; at += width)
+        text += madpo_text_next(text, &glyph, &width);
+    view->log_wide = rest > view->log_wide ? rest : view->log_wide;
+    madpo_grid_text(grid, r.x, r.y, r.w, pen, text);
+}
+
 static bool note_shown(const madpo_view *view, const madpo_note *note)
 {
     if (view->log_kind == MADPO_LOG_WARNINGS && note->kind != MADPO_NOTE_WARNING)
@@ -74,7 +87,7 @@ static bool note_shown(const madpo_view *view, const madpo_note *note)
     return !(view->replay && note->t > madpo_view_moment(view).t);
 }
 
-static void draw_note(madpo_grid *grid, madpo_rect r, const madpo_note *note)
+static void draw_note(madpo_grid *grid, madpo_rect r, madpo_view *view, const madpo_note *note)
 {
     time_t seconds = fabs(note->t) < 1e12 ? (time_t)note->t : 0;
     struct tm utc;
@@ -83,12 +96,12 @@ static void draw_note(madpo_grid *grid, madpo_rect r, const madpo_note *note)
     if (gmtime_r(&seconds, &utc))
         strftime(clock, sizeof clock, "%H:%M:%S", &utc);
     madpo_grid_text(grid, r.x, r.y, 9, dim, clock);
-    madpo_grid_text(grid, r.x + 9, r.y, r.w - 9,
-                    (madpo_pen){note->kind == MADPO_NOTE_WARNING   ? MADPO_TONE_ALERT
-                                : note->kind == MADPO_NOTE_CONTROL ? MADPO_TONE_KEY
-                                                                   : MADPO_TONE_PLAIN,
-                                0},
-                    note->text);
+    draw_moved(grid, (madpo_rect){r.x + 9, r.y, r.w - 9, 1}, view,
+               (madpo_pen){note->kind == MADPO_NOTE_WARNING   ? MADPO_TONE_ALERT
+                           : note->kind == MADPO_NOTE_CONTROL ? MADPO_TONE_KEY
+                                                              : MADPO_TONE_PLAIN,
+                           0},
+               note->text);
 }
 
 /* How far it is scrolled, no further than to the first of so many lines. */
@@ -123,7 +136,7 @@ static void draw_printed(madpo_grid *grid, madpo_rect r, madpo_view *view)
             from--;
         text[n - 1] = '\0'; /* the line's end */
         if (skip-- <= 0)
-            madpo_grid_text(grid, r.x, r.y + row--, r.w, plain, text + from);
+            draw_moved(grid, (madpo_rect){r.x, r.y + row--, r.w, 1}, view, plain, text + from);
         n = from;
     }
     free(text);
@@ -158,10 +171,13 @@ void madpo_panel_log(madpo_grid *grid, madpo_rect rect, madpo_view *view)
     madpo_rect r = madpo_rect_inside(rect);
     static const char *const titles[] = {"", ": warnings", ": log.txt", ": bookmarks"};
     int row = r.h - 1, skip, lines = 0;
-    char title[80], warnings[32];
+    char title[120], warnings[32], moved[40] = "";
 
-    snprintf(title, sizeof title, "log%s  %lld notes, %s", titles[view->log_kind],
-             (long long)history->n_notes, madpo_view_warnings(warnings, view));
+    if (view->log_across > 0)
+        snprintf(moved, sizeof moved, ", from column %d on", view->log_across + 1);
+    view->log_wide = 0;
+    snprintf(title, sizeof title, "log%s  %lld notes, %s%s", titles[view->log_kind],
+             (long long)history->n_notes, madpo_view_warnings(warnings, view), moved);
     madpo_panel_frame(grid, rect, view, MADPO_PANEL_LOG, title);
     if (view->log_kind == MADPO_LOG_PRINTED) {
         draw_printed(grid, r, view);
@@ -186,7 +202,7 @@ void madpo_panel_log(madpo_grid *grid, madpo_rect rect, madpo_view *view)
             break;
         if (!note_shown(view, note) || skip-- > 0)
             continue;
-        draw_note(grid, (madpo_rect){r.x, r.y + row, r.w, 1}, note);
+        draw_note(grid, (madpo_rect){r.x, r.y + row, r.w, 1}, view, note);
         row--;
     }
     if (row == r.h - 1)

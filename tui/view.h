@@ -104,6 +104,7 @@ typedef struct madpo_view {
     double list_at, list_cost; /* seconds: when it was made and how long that took */
     bool behind;               /* something shown is a moment old: draw again soon */
     int pair_scroll, log_scroll;
+    int log_across, log_wide;          /* columns the log is moved to the left, and may be */
     int pair_end, log_end, metric_end; /* how far they go, from the last picture */
     madpo_shade_kind shade;            /* of the pair's answers */
     bool mono;                         /* the screen has no colours */
