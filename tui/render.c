@@ -29,14 +29,17 @@ void madpo_panel_frame(madpo_grid *grid, madpo_rect rect, const madpo_view *view
 
 static const char *run_state(const madpo_view *view)
 {
+    static const char *const ends[][2] = {
+        {"done", "DONE"}, {"stopped", "STOPPED"}, {"failed", "FAILED"}};
     const madpo_history *history = madpo_view_history(view);
 
     if (view->replay)
         return view->playing ? "REPLAY >" : "REPLAY";
     if (view->source->live)
         return history->paused ? "PAUSED" : "LIVE";
-    if (history->ended && strcmp(history->status, "done") == 0)
-        return "DONE";
+    for (size_t i = 0; history->ended && i < sizeof ends / sizeof *ends; i++)
+        if (strcmp(history->status, ends[i][0]) == 0)
+            return ends[i][1];
     return history->ended ? history->status : "NOT RUNNING";
 }
 

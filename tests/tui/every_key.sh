@@ -26,9 +26,26 @@ for ((i = 0; i < 300; i++)); do
 done
 expect 0 "$MADPO" ctl runs/live pause --wait
 
+say "a file that is there already is kept"
+keys() { printf '%s' "$1" >keys; expect 0 "$MADPO" watch "$run/crashed" --dump-screen 120x40 --script keys; }
+keys ' ed'
+out_has 'the numbers of loss written to crashed-loss.tsv'
+mv crashed-loss.tsv numbers
+echo mine >crashed-loss.tsv
+keys ' ed'
+out_has 'the numbers of loss written to crashed-loss-2.tsv'
+same_file crashed-loss-2.tsv numbers
+same_file crashed-marked.txt crashed-marked-2.txt
+[ "$(cat crashed-loss.tsv)" = mine ] || fail "a file was written over"
+mkdir gone
+(cd gone && rmdir ../gone && exec "$MADPO" watch "$run/crashed" --dump-screen 120x40 --script "$work/keys") >out ||
+    fail "a folder that is gone"
+out_has 'cannot write crashed-loss.tsv: No such file'
+
 cd files # where what keys write goes
 for kind in crashed finished failed stopped sft empty live; do
     for how in '' control; do
+        case $kind$how in crashedcontrol | failedcontrol | stoppedcontrol | sftcontrol) continue ;; esac
         say "$kind $how"
         expect 0 "$EVERY_KEY" "$run/$kind" 120x40 ${how:+"$how"}
         [ "$kind$how" != crashed ] || expect 0 "$EVERY_KEY" "$run/$kind" 80x24

@@ -87,6 +87,27 @@ type_keys Escape
 sleep 0.3
 [ "$("$JSONQ" --where ev=control action <run/events.jsonl)" = pause ] || fail "a text became an action"
 
+say "a text that is pasted is no keys, but where something is typed"
+tm set-buffer 'Qy'
+tm paste-buffer -p
+wait_for 'a pasted text is no keys'
+! grep -q 'stop? ' pane || fail "a paste opened the menu"
+type_keys -l 'p'
+wait_for 'resume\?'
+tm set-buffer 'yQ'
+tm paste-buffer -p
+wait_for 'a pasted text is no keys'
+type_keys Escape
+wait_for 'nothing was asked'
+type_keys -l '/'
+tm set-buffer 'Qy'
+tm paste-buffer -p
+wait_for 'search: Qy_'
+type_keys -l 'p' # the paste is over
+wait_for 'search: Qyp_'
+type_keys Escape
+[ "$("$JSONQ" --where ev=control action <run/events.jsonl)" = pause ] || fail "a paste became an action"
+
 say "values that are refused, as the run's own words"
 type_keys -l L
 type_keys -l fast
