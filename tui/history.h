@@ -25,7 +25,7 @@ typedef struct madpo_phase { /* a stage of the run */
     size_t n_metrics, hint;
     /* by step: seconds since 1970, tokens seen, examples seen */
     madpo_series clock, tokens, examples;
-    madpo_series work;          /* seconds of work by step: the clock, less what the run stood */
+    madpo_series work; /* seconds of work by step: the clock, less what the run stood */
     madpo_heat heat;
     double begun, ended; /* seconds since 1970, NaN if not */
     double step, total_steps;

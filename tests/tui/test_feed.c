@@ -136,13 +136,13 @@ static void test_stood(void **state)
     bool more;
 
     (void)state;
-    append(dir, "events.jsonl",
-           WORK(100, 1) WORK(102, 2) AT(102, "control", ",\"action\":\"pause\"")
-               AT(150, "control", ",\"action\":\"pause\",\"refused\":\"paused already\"")
-                   AT(600, "control", ",\"action\":\"resume\"") WORK(602, 3));
-    append(dir, "events.jsonl", AT(9000, "resume", ",\"madpo\":\"0.1.0\"") WORK(9002, 4));
-    append(dir, "events.jsonl",
-           AT(9002, "control", ",\"action\":\"pause\"") AT(9500, "resume", "") WORK(9502, 5));
+    tmp_append(dir, "events.jsonl",
+               WORK(100, 1) WORK(102, 2) AT(102, "control", ",\"action\":\"pause\"")
+                   AT(150, "control", ",\"action\":\"pause\",\"refused\":\"paused already\"")
+                       AT(600, "control", ",\"action\":\"resume\"") WORK(602, 3));
+    tmp_append(dir, "events.jsonl", AT(9000, "resume", ",\"madpo\":\"0.1.0\"") WORK(9002, 4));
+    tmp_append(dir, "events.jsonl",
+               AT(9002, "control", ",\"action\":\"pause\"") AT(9500, "resume", "") WORK(9502, 5));
     load(feed, 1.0, &more);
     phase = madpo_feed_story(feed)->history.phases[0];
     assert_int_equal(phase->work.n, 5);
