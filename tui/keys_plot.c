@@ -319,10 +319,21 @@ madpo_action madpo_key_parameter(madpo_view *view, int key)
     else if (!(*values[view->parameter] < was || *values[view->parameter] > was))
         madpo_key_say(view, "%s %.4g: it goes no further", names[view->parameter], was);
     else
-        madpo_key_say(view, "%s %.4g; P writes what was tried, = leaves it", names[view->parameter],
+        madpo_key_say(view, "%s %.4g  (P writes it, = undoes it)", names[view->parameter],
                       *values[view->parameter]);
     madpo_view_focus(view, MADPO_PANEL_MARGINS);
     return MADPO_ACTION_NONE;
+}
+
+/* The arguments as a whole, or where they are. */
+static void say_written(madpo_view *view, const char *path, const char *arguments)
+{
+    int room = view->layout.notes.w < (int)sizeof view->message ? view->layout.notes.w
+                                                                : (int)sizeof view->message;
+
+    if (snprintf(view->message, sizeof view->message, "written: madpo train %s  or  %s", path,
+                 arguments) > room - 2)
+        madpo_key_say(view, "written: madpo train %.80s  (its head has the --set ...)", path);
 }
 
 /* What was tried, for a next run. */
@@ -342,8 +353,7 @@ madpo_action madpo_key_preview(madpo_view *view, int key)
                  "nothing was tried: in margins, up and down choose a parameter, ( ) move it");
     else if (madpo_preview_write(path, view->source, &view->preview, view->preview_beta, &err) ==
              MADPO_OK)
-        snprintf(view->message, sizeof view->message, "written: madpo train %.80s  or  %.90s", path,
-                 set.s);
+        say_written(view, path, set.s);
     else
         snprintf(view->message, sizeof view->message, "%.110s  (%.80s)", set.s, err.message);
     madpo_strbuf_dispose(&set);

@@ -170,8 +170,13 @@ static const struct {
 /* The numbers that matter, as many as fit. */
 static int draw_facts(madpo_grid *grid, madpo_rect r, const madpo_view *view)
 {
-    int x = r.x + 1, y = r.y;
+    const madpo_history *history = madpo_view_history(view);
+    int x = r.x + 1, y = r.y, phase = madpo_view_plot_phase(view);
     char text[32];
+
+    if (view->plot_phase >= 0 && phase >= 0 && phase != madpo_view_moment(view).phase)
+        x += madpo_grid_print(grid, x, y, r.x + r.w - x, plain, "%s: ", /* not the one at work */
+                              history->phases[phase]->name);
 
     for (size_t i = 0; i < sizeof render_facts / sizeof *render_facts; i++) {
         double value = madpo_view_value(view, render_facts[i].metric);
@@ -300,7 +305,7 @@ void madpo_draw_keys(madpo_grid *grid, const madpo_view *view)
         const char *bar = madpo_keys[i].bar;
 
         if ((madpo_keys[i].run == madpo_key_steer || madpo_keys[i].run == madpo_key_stop) &&
-            !view->control)
+            !(view->control && view->source->live))
             continue;
         if (bar && x + (int)strlen(bar) < r.x + r.w)
             x += madpo_grid_text(grid, x, r.y, r.x + r.w - x, dim, bar) + 1;

@@ -110,9 +110,32 @@ static json_t *ask_run(const char *dir, const madpo_control_request *request, ch
     return NULL;
 }
 
+/* What became of a run that nobody works on any more; false if somebody does, or it has not begun.
+ */
+static bool say_it_is_over(madpo_view *view)
+{
+    const madpo_history *history = madpo_view_history(view);
+    const char *how = history->ended ? history->status : "broke off without an end";
+
+    madpo_feed_check_live(view->source);
+    if (view->source->live || history->n_phases == 0)
+        return false;
+    if (history->ended && strcmp(history->status, "done") == 0)
+        say(view, "the run is over: done");
+    else
+        snprintf(view->message, sizeof view->message,
+                 "the run %s%s; madpo train --run %.110s --resume",
+                 history->ended ? "is over: " : "", how, view->source->dir);
+    return true;
+}
+
 static json_t *ask(madpo_view *view, const madpo_control_request *request)
 {
-    return ask_run(view->source->dir, request, view->message, sizeof view->message);
+    json_t *reply = ask_run(view->source->dir, request, view->message, sizeof view->message);
+
+    if (!reply)
+        say_it_is_over(view);
+    return reply;
 }
 
 /* Show the dialog, from how the run stands now. */
@@ -189,7 +212,8 @@ madpo_action madpo_key_steer(madpo_view *view, int key)
         long pid;
 
         if (madpo_control_peer(&pid, view->source->dir, &err) != MADPO_OK) {
-            say(view, err.message); /* rather than once it is typed */
+            if (!say_it_is_over(view)) /* now rather than once it is typed */
+                say(view, err.message);
             return MADPO_ACTION_NONE;
         }
         view->prompt = key == ':' ? MADPO_PROMPT_STEER : MADPO_PROMPT_RATE;
@@ -351,6 +375,8 @@ madpo_action madpo_key_stop(madpo_view *view, int key)
     if (choice != MADPO_CHOICE_NONE)
         return chosen(view, choice);
     madpo_steer_menu(&view->menu, view->source->dir, view->message, sizeof view->message);
+    if (!view->menu.open)
+        say_it_is_over(view);
     /* a run that is over: there is nothing to ask about */
     return interrupt && !view->menu.open ? MADPO_ACTION_QUIT : MADPO_ACTION_NONE;
 }

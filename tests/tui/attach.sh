@@ -71,7 +71,7 @@ steer - 'x 0.5' 'action lr, by socket, times 0.5'
 steer c 'checkpoint\?' "control sft $at: action checkpoint|checkpoint sft $at"
 steer p 'resume\?' '^ b LIVE'
 wait_for '│ .*\^.*││' # the ticks of control
-steer Q 'stop\?' '^ b stopped'
+steer Q 'stop\?' '^ b STOPPED'
 type_keys q
 gone 0
 wait_end b stopped
@@ -82,7 +82,7 @@ same_file wanted done
 
 say "without --control nothing is asked of the run"
 on_terminal 80 24 watch b
-wait_for '^ b stopped'
+wait_for '^ b STOPPED'
 for key in p c E - '*' L : Q; do
     type_keys '?'
     wait_for 'type to narrow'
@@ -191,7 +191,7 @@ wait_for '^ i LIVE sft step'
 type_keys C-c
 wait_for 'end it now, without saving'
 type_keys C-c
-wait_for '^ i stopped'
+wait_for '^ i STOPPED'
 wait_end i stopped
 type_keys q
 gone 0
@@ -219,6 +219,7 @@ steer p 'pause\?' '^ f PAUSED'
 kill -s KILL "$pid"
 wait_for '^ f NOT RUNNING'
 type_keys p
-wait_for 'no run is listening'
+wait_for 'the run broke off without an end; madpo train --run f --resume'
+! grep -q 'p:pause' pane || fail "a key is offered that can do nothing"
 type_keys q
 gone 0

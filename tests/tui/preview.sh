@@ -21,7 +21,7 @@ tried=$(facts)
 [ "$tried" != "$before" ] || fail "what was tried makes no difference: $tried"
 printf '%sP' "$keys" >keys
 expect 0 "$MADPO" watch was --dump-screen 200x60 --script keys
-out_has 'madpo train was-preview.cfg  or  --set policy.beta='
+out_has 'written: madpo train was-preview.cfg  .its head has the --set'
 expect 0 "$MADPO" config was-preview.cfg
 for key in beta c_max c_min lambda tau; do
     value=$(sed -nE "2s/.*--set policy\.$key=([^ ]*).*/\1/p" was-preview.cfg)
@@ -44,9 +44,10 @@ expect 0 "$MADPO" watch next --dump-screen 80x24
 sed -i 's/"objective": "madpo [^"]*"/"objective": "dpo beta 0.1"/' was/run.json
 printf '2)P' >keys
 expect 0 "$MADPO" watch was --dump-screen 200x60 --script keys
-out_has 'set policy.objective=madpo --set policy.c_max=2.1'
-grep -q 'objective = "madpo";' was-preview.cfg || fail "no objective"
-rm was/config.cfg was-preview.cfg
+out_has 'written: madpo train was-preview-2.cfg'
+[ "$(sed -n 2p was-preview-2.cfg | grep -c 'set policy.objective=madpo --set policy.c_max=2.1')" -eq 1 ] || fail "no arguments"
+grep -q 'objective = "madpo";' was-preview-2.cfg || fail "no objective"
+rm was/config.cfg was-preview*.cfg
 expect 0 "$MADPO" watch was --dump-screen 200x60 --script keys
 out_has 'config.cfg'
 [ ! -e was-preview.cfg ] || fail "a configuration made of nothing"
