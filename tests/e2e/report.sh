@@ -62,6 +62,13 @@ has page.html 'class="numbers">training [0-9.]+ to [0-9.]+ \(lowest'
 has text '^objective +madpo beta 0.1 c_max '
 has page.html '<td>madpo beta 0.1 c_max '
 
+say "an objective without a reference and without weights"
+expect 0 "$MADPO" train "$tiny" --set policy.objective=simpo --run free --quiet
+report free
+has page.html '<b>Implicit rewards</b> beta times the log-probability'
+lacks page.html 'Weights of the pairs'
+lacks page.html 'Distance from the reference'
+
 say "two prompts with the same text are two"
 cp -r done alike
 for who in reference policy; do
