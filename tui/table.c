@@ -18,6 +18,7 @@ void madpo_table_init(madpo_table *table, madpo_cells *cells)
 {
     memset(table, 0, sizeof *table);
     table->cells = cells;
+    table->menu.experiment = true;
     table->now = (double)NAN;
 }
 

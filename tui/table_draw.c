@@ -314,6 +314,10 @@ static void draw_message(madpo_grid *grid, int y, int w, const madpo_table *tabl
 
     if (table->message[0])
         madpo_grid_text(grid, 1, y, w - 2, (madpo_pen){MADPO_TONE_KEY, 0}, table->message);
+    else if (table->attached && !table->cells->live && sum.done + sum.failed < sum.n)
+        madpo_grid_text(grid, 1, y, w - 2, alert,
+                        "the experiment is not at work any more; the same command goes on with it. "
+                        "q leaves");
     else if (table->attached && !table->cells->live)
         madpo_grid_print(grid, 1, y, w - 2, alert,
                          "the experiment has ended: %s. q leaves; all of it can still be looked at",
