@@ -12,11 +12,17 @@ const double madpo_menu_again = 2.0;
 static const struct {
     madpo_choice choice;
     int keys[3];
-    const char *text;
-} entries[] = {{MADPO_CHOICE_STOP, {'s', 'y', 'Y'}, "s  stop: save a checkpoint and end the run"},
-               {MADPO_CHOICE_KILL, {'k', 'K', 0}, "k  end it now, without saving"},
-               {MADPO_CHOICE_LEAVE, {'d', 'q', 'Q'}, "d  leave; the run goes on"},
-               {MADPO_CHOICE_CANCEL, {'n', 'N', MADPO_KEY_ESCAPE}, "n  nothing"}};
+    const char *text, *of_experiment; /* NULL = as of a run */
+} entries[] = {{MADPO_CHOICE_STOP,
+                {'s', 'y', 'Y'},
+                "s  stop: save a checkpoint and end the run",
+                "s  stop: save a checkpoint and end the experiment"},
+               {MADPO_CHOICE_KILL, {'k', 'K', 0}, "k  end it now, without saving", NULL},
+               {MADPO_CHOICE_LEAVE,
+                {'d', 'q', 'Q'},
+                "d  leave; the run goes on",
+                "d  leave; the experiment goes on"},
+               {MADPO_CHOICE_CANCEL, {'n', 'N', MADPO_KEY_ESCAPE}, "n  nothing", NULL}};
 enum { ENTRIES = sizeof entries / sizeof *entries };
 
 void madpo_menu_show(madpo_menu *menu, const char *when)
@@ -73,11 +79,13 @@ void madpo_menu_draw(madpo_grid *grid, const madpo_menu *menu)
         madpo_grid_text(grid, 0, y, grid->w, key, "stop? s k d n");
         return;
     }
-    r = madpo_draw_overlay(grid, 76, grid->h < 11 ? 8 : 9, " stop? ");
+    r = madpo_draw_overlay(grid, 76, grid->h < 11 ? 8 : 9,
+                           menu->experiment ? " stop? the whole experiment " : " stop? ");
     y = r.y;
     for (int i = 0; i < ENTRIES && y < r.y + r.h; i++, y++) {
         madpo_grid_text(grid, r.x + 1, y, r.w - 2, i == menu->cursor ? key : plain,
-                        entries[i].text);
+                        menu->experiment && entries[i].of_experiment ? entries[i].of_experiment
+                                                                     : entries[i].text);
         if (i == menu->cursor)
             madpo_grid_mark(grid, (madpo_rect){r.x, y, r.w, 1}, MADPO_REVERSE);
     }

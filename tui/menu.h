@@ -18,6 +18,7 @@ typedef enum madpo_choice {
 
 typedef struct madpo_menu {
     bool open;
+    bool experiment; /* it is about the experiment that the run is a part of */
     int cursor;
     int presses;       /* of Ctrl+C, one soon after the other */
     double pressed_at; /* seconds of a steady clock */

@@ -123,7 +123,10 @@ static void draw_row(madpo_grid *grid, madpo_rect r, const table *t, const madpo
     madpo_grid_print(grid, r.x + COLUMN_SEEN, r.y, 4, plain, "%4u",
                      madpo_samples_seen(samples, sample, step));
     madpo_grid_put(grid, r.x + COLUMN_FLAG, r.y, (uint32_t)flag,
-                   (madpo_pen){flag == '-' ? MADPO_TONE_DIM : MADPO_TONE_ALERT, 0});
+                   (madpo_pen){flag == ' '   ? MADPO_TONE_PLAIN /* the cursor turns it around */
+                               : flag == '-' ? MADPO_TONE_DIM
+                                             : MADPO_TONE_ALERT,
+                               0});
     if (t->source >= 0)
         madpo_grid_text(grid, r.x + t->source, r.y, SOURCE_WIDTH - 1, plain,
                         sample->source < samples->n_sources ? samples->sources[sample->source]

@@ -46,7 +46,9 @@ madpo_status madpo_timeline_init(madpo_timeline *timeline, const madpo_session *
         return st;
     high = fmin(high, history->phases[last]->step);
     if (last < first || (last == first && high < low))
-        return madpo_error_set(err, MADPO_ERR_USAGE, "--to comes before --from: %s %g, %s %g",
+        return madpo_error_set(err, MADPO_ERR_USAGE,
+                               "the recording would end, at %s %g, before it begins, at %s %g: see "
+                               "--from and --to",
                                history->phases[last]->name, high, history->phases[first]->name,
                                low);
     for (int p = first; p <= last; p++) {
@@ -260,9 +262,10 @@ static madpo_status record_check(madpo_frames *frames, const madpo_tui_options *
     if (!(fps > 0 && fps <= 30))
         return madpo_error_set(err, MADPO_ERR_USAGE, "--fps %g: more than 0, at most 30", fps);
     if (!(seconds > 0) || !(n >= 1 && n <= MADPO_RECORD_MOST))
-        return madpo_error_set(err, MADPO_ERR_USAGE,
-                               "--seconds %g at %g pictures a second: 1 to %d pictures", seconds,
-                               fps, (int)MADPO_RECORD_MOST);
+        return madpo_error_set(
+            err, MADPO_ERR_USAGE,
+            "--seconds %g at %g pictures a second: a recording has 1 to %d pictures", seconds, fps,
+            (int)MADPO_RECORD_MOST);
     *frames = (madpo_frames){.n = (int)n, .fps = fps};
     return madpo_size_parse(&frames->w, &frames->h, o->size ? o->size : "120x40", err);
 }

@@ -307,6 +307,8 @@ void madpo_draw_keys(madpo_grid *grid, const madpo_view *view)
         if ((madpo_keys[i].run == madpo_key_steer || madpo_keys[i].run == madpo_key_stop) &&
             !(view->control && view->source->live))
             continue;
+        if (bar && view->inside && madpo_keys[i].keys[0] == 'q')
+            bar = "q:back";
         if (bar && x + (int)strlen(bar) < r.x + r.w)
             x += madpo_grid_text(grid, x, r.y, r.x + r.w - x, dim, bar) + 1;
     }

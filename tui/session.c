@@ -222,7 +222,7 @@ static void open_cell(madpo_session *session)
         madpo_view_init(&session->view, session->source);
         open_bookmarks(session);
         session->view.control = table->control;
-        session->view.inside = true;
+        session->view.inside = session->view.menu.experiment = true;
         session->view.glyphs = table->glyphs;
         session->view.now = table->now;
     }

@@ -19,6 +19,7 @@ void madpo_table_init(madpo_table *table, madpo_cells *cells)
 {
     memset(table, 0, sizeof *table);
     table->cells = cells;
+    table->menu.experiment = true;
     table->now = (double)NAN;
 }
 
@@ -190,9 +191,12 @@ static madpo_action key_sort(madpo_table *table, int key)
         table->descending = !table->descending;
     else
         table->sort = (table->sort + (key == 'u' ? 1 : MADPO_TABLE_SORTS - 1)) % MADPO_TABLE_SORTS;
-    snprintf(table->message, sizeof table->message, "sorted by %s, %s",
+    snprintf(table->message, sizeof table->message, "sorted by %s%s",
              madpo_table_sort_names[table->sort],
-             table->descending ? "largest first" : "smallest first");
+             table->sort >= MADPO_TABLE_TIME
+                 ? table->descending ? ", largest first" : ", smallest first"
+             : table->descending ? ", turned"
+                                 : "");
     return MADPO_ACTION_NONE;
 }
 
@@ -306,8 +310,9 @@ madpo_action madpo_table_stop(madpo_table *table, int key)
     if (running)
         madpo_steer_menu(&table->menu, running->dir, table->message, sizeof table->message);
     else
-        say(table, table->cells->live ? "no cell is at work now; try again in a moment"
-                                      : "nobody works on this experiment");
+        say(table, table->cells->live
+                       ? "no cell is at work now; try again in a moment"
+                       : "nobody works on this experiment: there is nothing to stop");
     return MADPO_ACTION_NONE;
 }
 
@@ -344,18 +349,14 @@ const madpo_table_row madpo_table_keys[] = {
     {{'Q', MADPO_KEY_CTRL_C},
      "Q Ctrl+C",
      "Q:stop",
-     "a menu: save and stop, end it now, leave; Ctrl+C again within 2 s: stop; again: now",
+     "a menu: save and stop, end now; Ctrl+C twice: stop, thrice: now",
      madpo_table_stop},
     {{0}, "", NULL, "What is shown", NULL},
-    {{0},
-     "score",
-     NULL,
-     "mean true reward of the policy's samples; gain: less the reference's",
-     NULL},
+    {{0}, "score", NULL, "mean true reward of its samples; gain: less the reference's", NULL},
     {{0}, "acc margin", NULL, "rewards/accuracies and rewards/margins of the last step", NULL},
     {{0}, "eval loss", NULL, "held-out loss, and the loss of the last step", NULL},
     {{0}, "stopped", NULL, "begun, and nobody works on it: the same command goes on", NULL},
-    {{0}, "left", NULL, "not begun, and not to be: left out by --only, or nobody is at work", NULL},
+    {{0}, "left", NULL, "not begun, nor to be: left out by --only, or nobody at work", NULL},
 };
 const int madpo_n_table_keys = (int)(sizeof madpo_table_keys / sizeof *madpo_table_keys);
 

@@ -61,13 +61,18 @@ static void draw_first(madpo_grid *grid, int w, const madpo_table *table,
 }
 
 /* What is at work: its stage, step and figures. */
-static void draw_second(madpo_grid *grid, int y, int w, const madpo_part *running)
+static void draw_second(madpo_grid *grid, int y, int w, const madpo_table *table,
+                        const madpo_cells_sum *sum)
 {
+    const madpo_part *running = sum->running;
+    bool unfinished = !table->cells->live && sum->done + sum->failed < sum->n;
     char text[16];
     int x = 1;
 
     if (!running) {
-        madpo_grid_text(grid, x, y, w - x, dim, "nothing is at work");
+        madpo_grid_text(grid, x, y, w - x, dim,
+                        unfinished ? "nothing is at work; the command that began it goes on with it"
+                                   : "nothing is at work");
         return;
     }
     x += madpo_grid_print(grid, x, y, w - x, plain, "%s %s ", running->name, running->stage);
@@ -161,14 +166,32 @@ static madpo_pen state_pen(madpo_part_state state)
                                          : dim;
 }
 
-static void draw_row(madpo_grid *grid, madpo_rect r, const columns *c, const madpo_part *part,
-                     char mark)
+/* Seconds spent on a part; of the one at work until now, as long stages may write nothing. */
+static double part_seconds(const madpo_table *table, const madpo_part *part)
+{
+    bool goes_on = part->state == MADPO_PART_RUNNING && isfinite(table->now);
+
+    return part->seconds + (goes_on ? fmax(0, table->now - part->t_last) : 0);
+}
+
+/* The letter of a marked part, ' ' of others: by their order in the run, as their curves get it. */
+static char mark_of(const madpo_cells *cells, const madpo_part *part)
+{
+    char letter = 'a';
+
+    for (size_t i = 0; i < cells->n && cells->part[i] != part; i++)
+        letter = (char)(letter + cells->part[i]->marked);
+    return part->marked ? letter : ' ';
+}
+
+static void draw_row(madpo_grid *grid, madpo_rect r, const columns *c, const madpo_table *table,
+                     const madpo_part *part)
 {
     madpo_pen pen = state_pen(part->state);
     char text[80], number[16];
     int x = r.x + 2;
 
-    madpo_grid_put(grid, r.x, r.y, (uint32_t)mark, bold);
+    madpo_grid_put(grid, r.x, r.y, (uint32_t)mark_of(table->cells, part), bold);
     madpo_grid_text(grid, x, r.y, c->name, part->cell ? plain : dim, part->name);
     x += c->name + 1;
     madpo_grid_text(grid, x, r.y, STATE_WIDTH - 1, pen, madpo_part_state_names[part->state]);
@@ -182,7 +205,7 @@ static void draw_row(madpo_grid *grid, madpo_rect r, const columns *c, const mad
     x += c->stage;
     if (c->time > 0 && isfinite(part->t_first))
         madpo_grid_print(grid, x, r.y, c->time, plain, "%*s", TIME_WIDTH - 1,
-                         madpo_short_time(number, part->seconds));
+                         madpo_short_time(number, part_seconds(table, part)));
     x += c->time;
     for (int i = 0; i < c->figures; i++, x += FIGURE_WIDTH)
         if (isfinite(part->figure[i]))
@@ -195,7 +218,6 @@ static void draw_table(madpo_grid *grid, madpo_rect frame, madpo_table *table)
     char title[300];
     madpo_rect r = madpo_rect_inside(frame);
     columns c = columns_for(table, r.w);
-    int letter = 'a';
 
     snprintf(title, sizeof title, " cells  sort: %s%s%s%s  %zu/%zu ",
              madpo_table_sort_names[table->sort], table->descending ? " (turned)" : "",
@@ -219,11 +241,10 @@ static void draw_table(madpo_grid *grid, madpo_rect frame, madpo_table *table)
     for (size_t i = 0; i < table->n_shown; i++) {
         const madpo_part *part = table->cells->part[table->shown[i]];
         madpo_rect row = {r.x, r.y + 1 + (int)(i - table->top), r.w, 1};
-        char mark = part->marked ? (char)letter++ : ' ';
 
         if (i < table->top || i >= table->top + (size_t)table->rows)
             continue;
-        draw_row(grid, row, &c, part, mark);
+        draw_row(grid, row, &c, table, part);
         if (i == table->cursor)
             madpo_grid_mark(grid, row, MADPO_REVERSE);
     }
@@ -293,6 +314,10 @@ static void draw_message(madpo_grid *grid, int y, int w, const madpo_table *tabl
 
     if (table->message[0])
         madpo_grid_text(grid, 1, y, w - 2, (madpo_pen){MADPO_TONE_KEY, 0}, table->message);
+    else if (table->attached && !table->cells->live && sum.done + sum.failed < sum.n)
+        madpo_grid_text(grid, 1, y, w - 2, alert,
+                        "the experiment is not at work any more; the same command goes on with it. "
+                        "q leaves");
     else if (table->attached && !table->cells->live)
         madpo_grid_print(grid, 1, y, w - 2, alert,
                          "the experiment has ended: %s. q leaves; all of it can still be looked at",
@@ -315,7 +340,7 @@ static void draw_keys(madpo_grid *grid, int y, int w, const madpo_table *table)
     for (int i = 0; i < madpo_n_table_keys; i++) {
         const char *bar = madpo_table_keys[i].bar;
 
-        if (madpo_table_keys[i].run == madpo_table_stop && !table->control)
+        if (madpo_table_keys[i].run == madpo_table_stop && (!table->control || !table->cells->live))
             continue;
         if (bar && x + (int)strlen(bar) < w)
             x += madpo_grid_text(grid, x, y, w - x, dim, bar) + 1;
@@ -334,7 +359,7 @@ static void draw_status(madpo_grid *grid, const madpo_table *table, const madpo_
         madpo_grid_print(grid, 0, y++, w, plain, "%s %s", table_state(table, sum),
                          table->cells->name);
     if (h > y)
-        draw_second(grid, y, w, sum->running);
+        draw_second(grid, y, w, table, sum);
 }
 
 static void draw_help(madpo_grid *grid, madpo_table *table)
@@ -367,7 +392,7 @@ madpo_status madpo_table_render(madpo_grid *grid, madpo_table *table, int w, int
     } else {
         draw_first(grid, w, table, &sum);
         if (head > 1)
-            draw_second(grid, 1, w, sum.running);
+            draw_second(grid, 1, w, table, &sum);
         draw_table(grid, (madpo_rect){0, head, w, h - head - log - foot}, table);
         if (log > 0)
             draw_log(grid, (madpo_rect){0, h - foot - log, w, log}, table);

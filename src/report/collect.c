@@ -334,25 +334,30 @@ static madpo_status collect_margins(madpo_report *r, madpo_error *err)
     return st;
 }
 
-/* Samples of several models on one prompt come together; the first prompts stand for all. */
+/* Samples of several models on one prompt come together, by its number: two prompts may have the
+ * same text. The first prompts stand for all. */
 static bool take_sample(void *user, json_t *line)
 {
     json_t *samples = user, *group = NULL;
+    json_t *i = json_integer(json_integer_value(json_object_get(line, "i")));
     json_t *one = json_pack("{s:s,s:s,s:O?}", "who", madpo__string(line, "who"), "text",
                             madpo__string(line, "text"), "score", json_object_get(line, "score"));
 
-    for (size_t i = 0; i < json_array_size(samples) && !group; i++) {
-        group = json_array_get(samples, i);
-        if (strcmp(madpo__string(group, "prompt"), madpo__string(line, "prompt")) != 0)
+    for (size_t k = 0; k < json_array_size(samples) && !group; k++) {
+        group = json_array_get(samples, k);
+        if (strcmp(madpo__string(group, "prompt"), madpo__string(line, "prompt")) != 0 ||
+            !json_equal(json_object_get(group, "i"), i))
             group = NULL;
     }
     if (!group && json_array_size(samples) < MAX_SAMPLES) {
-        group = json_pack("{s:s,s:[]}", "prompt", madpo__string(line, "prompt"), "texts");
+        group =
+            json_pack("{s:O,s:s,s:[]}", "i", i, "prompt", madpo__string(line, "prompt"), "texts");
         json_array_append_new(samples, group);
     }
     if (group && one && json_array_size(json_object_get(group, "texts")) < MAX_SAMPLES)
         json_array_append(json_object_get(group, "texts"), one);
     json_decref(one);
+    json_decref(i);
     return true;
 }
 
@@ -387,7 +392,7 @@ static void compare_settings(madpo_report *r, char *ours, char *usual)
 static madpo_status collect_settings(madpo_report *r, madpo_error *err)
 {
     madpo_config *config = NULL;
-    char *path = NULL, *ours = NULL, *usual = NULL;
+    char *path = NULL, *ours = NULL, *usual = NULL, *stages = NULL;
     madpo_status st = madpo_path_join(&path, r->dir, "config.cfg", err);
 
     if (st == MADPO_OK)
@@ -399,10 +404,15 @@ static madpo_status collect_settings(madpo_report *r, madpo_error *err)
         if (st == MADPO_OK)
             st = madpo_config_get(config, "policy.objective", &r->objective, err);
         if (st == MADPO_OK)
+            st = madpo_config_get(config, "run.stages", &stages, err);
+        if (stages && !strstr(stages, "policy")) /* nothing is aligned */
+            json_object_del(r->manifest, "objective");
+        if (st == MADPO_OK)
             compare_settings(r, ours, usual);
     }
     free(ours);
     free(usual);
+    free(stages);
     free(path);
     madpo_config_free(config);
     return st;

@@ -26,6 +26,7 @@ static const char page_style[] =
     "th,td{text-align:left;padding:.2rem .8rem .2rem 0;border-bottom:1px solid var(--rule);"
     "vertical-align:top}td.n,th.n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-"
     "nums}\n"
+    ".facts td{overflow-wrap:anywhere}.more{min-width:18rem}"
     "code,td.code{font-family:ui-monospace,monospace;font-size:.9em;overflow-wrap:anywhere}\n"
     ".figures{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,27rem),1fr));"
     "gap:1rem}\n"
@@ -41,7 +42,8 @@ static const char page_style[] =
     ".s0{stroke:var(--c0)}.s1{stroke:var(--c1)}.s2{stroke:var(--c2)}.s3{stroke:var(--c3)}"
     ".s4{stroke:var(--c4)}.s5{stroke:var(--c5)}\n"
     ".band.s0,.bars.s0,.mark.s0,svg text.s0{fill:var(--c0)}.mark.s1,svg text.s1{fill:var(--c1)}"
-    "svg text.s2{fill:var(--c2)}svg text.s3{fill:var(--c3)}svg text.s4{fill:var(--c4)}"
+    ".mark.s2,svg text.s2{fill:var(--c2)}.mark.s3,svg text.s3{fill:var(--c3)}svg "
+    "text.s4{fill:var(--c4)}"
     "svg text.name{stroke:none}\n"
     ".line.s1{stroke-dasharray:7 3}.line.s2{stroke-dasharray:2 3}.line.s3{stroke-dasharray:9 3 2 3}"
     "\n"
@@ -184,10 +186,13 @@ static void put_facts(madpo_strbuf *b, const madpo_report *r)
                  {"device", "device"},       {"driver", "driver"}, {"madpo", "madpo"}};
     madpo_strbuf text = {0};
 
-    madpo_strbuf_append(b, "<div class=\"wide\"><table>\n");
+    madpo_strbuf_append(b, "<div class=\"wide\"><table class=\"facts\">\n");
     put_fact(b, "folder", json_string_value(r->name));
-    for (size_t i = 0; i < sizeof facts / sizeof *facts; i++)
-        put_fact(b, facts[i].name, madpo__string(r->manifest, facts[i].key));
+    for (size_t i = 0; i < sizeof facts / sizeof *facts; i++) {
+        madpo__put_short(&text, madpo__string(r->manifest, facts[i].key));
+        put_fact(b, facts[i].name, text.s ? text.s : "");
+        madpo_strbuf_reset(&text);
+    }
     madpo_strbuf_printf(&text, "%lld",
                         (long long)json_integer_value(json_object_get(r->manifest, "seed")));
     put_fact(b, "seed", text.s ? text.s : "");
@@ -306,7 +311,7 @@ static void put_evaluations(madpo_strbuf *b, const madpo_report *r)
     madpo_strbuf_append(
         b, "<h2>Results</h2>\n<div class=\"wide\"><table>\n<tr><th>stage</th><th>of</th>"
            "<th>measure</th><th class=\"n\">n</th><th class=\"n\">mean</th>"
-           "<th class=\"n\">95 % interval</th><th>further</th></tr>\n");
+           "<th class=\"n\">95 % interval</th><th class=\"more\">further</th></tr>\n");
     for (size_t i = 0; i < json_array_size(r->evaluations); i++)
         put_evaluation(b, json_array_get(r->evaluations, i));
     madpo_strbuf_append(

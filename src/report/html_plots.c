@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "objective/objective.h"
 #include "report/inside.h"
 #include "report/plot.h"
 
@@ -53,9 +54,8 @@ static const figure figures[] = {
       {"rewards/chosen", "chosen", MADPO__PLOT_LINE, 1, NULL},
       {"rewards/rejected", "rejected", MADPO__PLOT_LINE, 2, NULL}}},
     {"policy", "Pairs ordered as labelled", "share",
-     "Share of the pairs in which the policy prefers the chosen answer more than the reference "
-     "does.",
-     true, false, WITH_EVAL("rewards/accuracies", "training")},
+     "Share of the pairs in which the chosen answer has the higher implicit reward.", true, false,
+     WITH_EVAL("rewards/accuracies", "training")},
     {"policy",
      "Distance from the reference",
      "nats a token",
@@ -195,6 +195,33 @@ static void put_figure(madpo_strbuf *b, const char *title, const char *what,
     madpo_strbuf_append(b, "</figure>\n");
 }
 
+/* Did every pair weigh 1 in every report? Then there is nothing to draw. */
+static bool all_one(const madpo__series *s)
+{
+    for (size_t i = 0; s && i < s->n; i++)
+        if (s->y[i] != 1.0)
+            return false;
+    return s != NULL;
+}
+
+static bool is_of_weights(const figure *f)
+{
+    return strncmp(f->line[0].series, "madpo/weight/", 13) == 0;
+}
+
+/* What a figure shows; implicit rewards are another thing where there is no reference. */
+static const char *words_of(const madpo_report *r, const figure *f)
+{
+    const madpo_objective *objective = r->objective ? madpo_objective_find(r->objective) : NULL;
+
+    if (!objective || objective->needs_reference ||
+        strcmp(f->line[0].series, "rewards/margins") != 0)
+        return f->what;
+    return "beta times the log-probability of an answer, by the token where the objective averages "
+           "(it has no reference), for the chosen answer, the rejected one, and their difference. "
+           "A falling chosen reward means that the good answers, too, become less likely.";
+}
+
 static void put_step_figure(madpo_strbuf *b, const madpo_report *r, const figure *f,
                             const char *stage)
 {
@@ -206,7 +233,8 @@ static void put_step_figure(madpo_strbuf *b, const madpo_report *r, const figure
     madpo__plot plot = {
         .title = f->title, .x_name = "step", .y_name = f->y_name, .from_zero = f->from_zero};
 
-    if (!first)
+    if (!first || (is_of_weights(f) && all_one(madpo__series_find(r, stage, "madpo/weight/mean")) &&
+                   all_one(madpo__series_find(r, stage, "madpo/weight/ess"))))
         return;
     plot.n_ticks = stage_ticks(r, stage, &ticks);
     plot.tick = ticks;
@@ -223,7 +251,7 @@ static void put_step_figure(madpo_strbuf *b, const madpo_report *r, const figure
         if (line->kind != MADPO__PLOT_BAND)
             put_numbers(&numbers, s, line->label, numbers.n == 0);
     }
-    put_figure(b, f->title, f->what, &plot, &numbers, keep);
+    put_figure(b, f->title, words_of(r, f), &plot, &numbers, keep);
     for (size_t i = 0; i < MADPO__MAX_LINES; i++)
         free(held[i]);
     free(ticks);

@@ -44,7 +44,7 @@ struct madpo_report {
     json_t *evaluations; /* events with "who", the last of each kind */
     json_t *controls;    /* events */
     json_t *warnings;    /* texts */
-    json_t *samples;     /* of samples.jsonl, a few: {"prompt","texts":[{"who","text","score"}]} */
+    json_t *samples; /* of samples.jsonl, a few: {"i","prompt","texts":[{"who","text","score"}]} */
     madpo__told_pair told[MADPO__TOLD_PAIRS]; /* [n_told] newest token values of a few pairs */
     size_t n_told;
     json_t *settings; /* that are not at their default: [key, value, default] */
@@ -84,6 +84,8 @@ void madpo__put_time(madpo_strbuf *b, double t);
 void madpo__put_number(madpo_strbuf *b, double value);
 /* A JSON value as text: numbers as above, whole ones in full, strings as they are. */
 void madpo__put_value(madpo_strbuf *b, const json_t *value);
+/* Words with their long decimals cut to 6 digits: "beta 0.10000000000000001" as "beta 0.1". */
+void madpo__put_short(madpo_strbuf *b, const char *words);
 /* One line on what a control event did: "lr x 0.5 (0.001 to 0.0005)". */
 void madpo__put_control(madpo_strbuf *b, const json_t *event);
 const char *madpo__string(const json_t *object, const char *key); /* "" if there is none */

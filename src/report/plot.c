@@ -127,7 +127,10 @@ static void draw_y_axis(const drawing *d)
                             LEFT + plot_width);
         put_tick_number(d->b, LEFT - 6, y + 4, " text-anchor=\"end\"", v, step);
     }
-    put_text(d->b, LEFT - 6, TOP - 7, " text-anchor=\"end\"", d->plot->y_name);
+    if (strlen(d->plot->y_name) <= 8)
+        put_text(d->b, LEFT - 6, TOP - 7, " text-anchor=\"end\"", d->plot->y_name);
+    else /* it would begin outside */
+        put_text(d->b, 2, TOP - 7, "", d->plot->y_name);
 }
 
 static void draw_right_axis(const drawing *d)

@@ -153,6 +153,22 @@ void madpo__put_value(madpo_strbuf *b, const json_t *value)
         madpo_strbuf_append(b, "-");
 }
 
+void madpo__put_short(madpo_strbuf *b, const char *words)
+{
+    while (*words) {
+        size_t n = strcspn(words, " ");
+        char *end;
+        double value = strtod(words, &end);
+
+        if (end == words + n && n > 10 && memchr(words, '.', n))
+            madpo_strbuf_printf(b, "%.6g", value);
+        else
+            madpo_strbuf_append_n(b, words, n);
+        for (words += n; *words == ' '; words++)
+            madpo_strbuf_append_char(b, ' ');
+    }
+}
+
 void madpo__put_control(madpo_strbuf *b, const json_t *event)
 {
     madpo_strbuf_append(b, madpo__string(event, "action"));

@@ -79,8 +79,13 @@ static void put_head(madpo_strbuf *b, const madpo_report *r)
         madpo__put_duration(b, r->paused);
     }
     madpo_strbuf_append_char(b, '\n');
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
-        madpo_strbuf_printf(b, "%-10s %s\n", keys[i], madpo__string(r->manifest, keys[i]));
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        if (!*madpo__string(r->manifest, keys[i]))
+            continue;
+        madpo_strbuf_printf(b, "%-10s ", keys[i]);
+        madpo__put_short(b, madpo__string(r->manifest, keys[i]));
+        madpo_strbuf_append_char(b, '\n');
+    }
 }
 
 /* The first and the last value of a series, smoothed as in the page. */

@@ -23,6 +23,67 @@ struct madpo_run_reader {
     int64_t n_bad;
 };
 
+/* A folder in dir/inside that holds a run, as "DIR/INSIDE/NAME": the first that goes on, else the
+ * first; NULL without one. */
+static char *reader_run_in(const char *dir, const char *inside)
+{
+    char *parent = madpo__strf("%s%s%s", dir, *inside ? "/" : "", inside), *found = NULL;
+    struct dirent **entry = NULL;
+    int n = parent ? scandir(parent, &entry, NULL, alphasort) : -1;
+    bool live = false;
+    long pid;
+
+    for (int i = 0; i < n; i++) {
+        bool wanted = !live && entry[i]->d_name[0] != '.';
+        char *run = wanted ? madpo__strf("%s/%s", parent, entry[i]->d_name) : NULL;
+        char *path = run ? madpo__strf("%s/run.json", run) : NULL;
+        char *lock = run ? madpo__strf("%s/run.lock", run) : NULL;
+
+        if (path && lock && madpo_file_exists(path)) {
+            live = madpo_lock_is_held(lock, &pid);
+            if (live || !found) {
+                free(found);
+                found = run;
+                run = NULL;
+            }
+        }
+        free(run);
+        free(path);
+        free(lock);
+        free(entry[i]);
+    }
+    free(entry);
+    free(parent);
+    return found;
+}
+
+/* There is no run.json in dir: say what there is instead. */
+static madpo_status reader_no_run(const char *dir, madpo_error *err)
+{
+    char *run = NULL;
+    struct stat st;
+
+    if (stat(dir, &st) != 0)
+        return *dir ? madpo_error_errno(err, MADPO_ERR_IO, errno, "%s holds no run", dir)
+                    : madpo_error_set(err, MADPO_ERR_IO, "the name of the run's folder is empty");
+    if (!S_ISDIR(st.st_mode))
+        return madpo_error_set(err, MADPO_ERR_IO, "%s holds no run: it is a file, not a folder",
+                               dir);
+    if (access(dir, X_OK) != 0)
+        return madpo_error_errno(err, MADPO_ERR_IO, errno, "%s holds no run that can be read", dir);
+    if ((run = reader_run_in(dir, "cells")) != NULL || (run = reader_run_in(dir, "shared")) != NULL)
+        madpo_error_set(err, MADPO_ERR_IO,
+                        "%s holds an experiment, not a run; name one of its runs, as in %s", dir,
+                        run);
+    else if ((run = reader_run_in(dir, "")) != NULL)
+        madpo_error_set(err, MADPO_ERR_IO, "%s holds folders of runs; name one of them, as in %s",
+                        dir, run);
+    else
+        madpo_error_set(err, MADPO_ERR_IO, "%s holds no run: there is no run.json in it", dir);
+    free(run);
+    return MADPO_ERR_IO;
+}
+
 madpo_status madpo_run_reader_open(madpo_run_reader **out, const char *dir, madpo_error *err)
 {
     madpo_status st = MADPO_OK;
@@ -35,7 +96,7 @@ madpo_status madpo_run_reader_open(madpo_run_reader **out, const char *dir, madp
     if (!reader || !reader->dir || !path)
         st = madpo_error_set(err, MADPO_ERR_NOMEM, "reader of %s", dir);
     else if (!madpo_file_exists(path))
-        st = madpo_error_set(err, MADPO_ERR_IO, "%s holds no run: there is no run.json in it", dir);
+        st = reader_no_run(dir, err);
     if (st == MADPO_OK)
         st = madpo_json_load(&reader->manifest, path, err);
     if (st == MADPO_OK &&

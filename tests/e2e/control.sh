@@ -171,7 +171,20 @@ expect 2 "$MADPO" ctl live lr fast
 expect 2 "$MADPO" ctl live lr -1
 expect 2 "$MADPO" ctl live pause now
 expect 2 "$MADPO" ctl live lr 1e-3 twice
-refused 'holds no run' nowhere status
+refused 'nowhere holds no run: No such file' nowhere status
+touch afile
+refused 'afile holds no run: it is a file' afile status
+mkdir -p all/.hidden all/first empty exp/cells/b exp/cells/a
+refused 'empty holds no run: there is no run.json' empty status
+cp live/run.json all/first
+refused 'all holds folders of runs; .* as in all/first' all status
+cp live/run.json exp/cells/a
+cp live/run.json exp/cells/b
+refused 'exp holds an experiment, not a run; .* as in exp/cells/a' exp status
+exec 9>exp/cells/b/run.lock # the one at work is named
+flock -n 9
+refused 'as in exp/cells/b' exp status
+exec 9>&-
 bad_file() { # bad_file PATTERN TEXT
     printf '%s' "$2" >bad
     expect 1 "$MADPO" train "${train[@]}" --run refused --quiet --control-file bad

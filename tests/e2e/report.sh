@@ -58,6 +58,28 @@ done
 # a figure has its numbers in words, too
 has page.html 'class="numbers">training [0-9.]+ to [0-9.]+ \(lowest'
 
+# numbers of the manifest are told, not given to their last digit
+has text '^objective +madpo beta 0.1 c_max '
+has page.html '<td>madpo beta 0.1 c_max '
+
+say "an objective without a reference and without weights"
+expect 0 "$MADPO" train "$tiny" --set policy.objective=simpo --run free --quiet
+report free
+has page.html '<b>Implicit rewards</b> beta times the log-probability'
+lacks page.html 'Weights of the pairs'
+lacks page.html 'Distance from the reference'
+
+say "two prompts with the same text are two"
+cp -r done alike
+for who in reference policy; do
+    for i in 0 1 2 3 4 5 6; do
+        printf '{"who":"%s","i":%d,"prompt":"The film","text":" %s %d","score":0.5}\n' "$who" "$i" "$who" "$i"
+    done
+done >alike/samples.jsonl
+report alike
+[ "$(grep -c '<b>The film</b>' page.html)" -eq 6 ] || fail "prompts with one text come together"
+grep -A5 '<b>The film</b>' page.html | grep -q '^<dd> policy 0</dd>' || fail "the policy's sample is not beside the reference's"
+
 say "texts that would act"
 hostile='<script>alert(1)</script> & "q" ]]> \u0007\u001b[31m \ufffe'
 for ((i = 0; i < 40; i++)); do
@@ -129,6 +151,7 @@ expect 0 "$MADPO" train "$tiny" --set run.stages=sft,generate,reward --run part 
 report part
 lacks page.html 'Implicit rewards'
 lacks text '^MARGINS'
+lacks text '^objective'
 expect 1 "$MADPO" train "$tiny" --set run.stages=sft --set sft.lr=10 --set sft.weight_decay=10 --set sft.warmup=0 \
     --set sft.schedule=constant --set sft.max_steps=100 --run failed --quiet
 report failed

@@ -45,8 +45,8 @@ wait_for 'nothing was asked of the experiment'
 type_keys Q
 wait_for 'end it now, without saving'
 type_keys s
-wait_for 'stop: accepted|the experiment has ended'
-wait_for 'the experiment has ended: NOT RUNNING'
+wait_for 'stop: accepted|the experiment is not at work'
+wait_for 'the experiment is not at work any more'
 wait_for 'high-madpo-s1 stopped +policy'
 type_keys q
 gone 3

@@ -72,7 +72,7 @@ refuse 2 '\.cast or \.svg' --record a.gif
 refuse 2 'no size' --record c.svg --size 80
 refuse 2 'STEP or STAGE:STEP' --record c.svg --from soon
 refuse 1 'no stage dessert' --record c.svg --to dessert:3
-refuse 2 'comes before' --record c.svg --from policy:50 --to sft:3
+refuse 2 'would end, at sft 3, before it begins, at policy 50' --record c.svg --from policy:50 --to sft:3
 refuse 2 'at most 30' --record c.cast --fps 60
 refuse 2 'pictures' --record c.cast --seconds 0
 refuse 2 'pictures' --record c.cast --seconds 1e9
